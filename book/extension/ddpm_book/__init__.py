@@ -1,0 +1,56 @@
+"""The book's Sphinx extension: reads percent chapters, runs them, checks them, and exports them.
+
+One module for each of these: `reader`, `execution`, `numbering`, `claims`, `checks`, `notebooks`,
+`buttons`, `offline`. This file connects them to Sphinx's events, in the order in which they happen.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from ddpm_book import buttons, checks, claims, execution, numbering, offline
+from ddpm_book.reader import read_percent
+
+__all__ = ["read_percent", "setup"]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_directive("claims-ledger", claims.Ledger)
+    app.add_node(claims.ledger)
+    app.add_post_transform(claims.WriteLedger)
+
+    app.connect("config-inited", numbering.install)  # after every extension's own patches
+    app.connect("config-inited", buttons.forget_default_repository)
+    app.connect("builder-inited", claims.prepare)
+    app.connect("builder-inited", execution.one_thread_per_kernel)
+    app.connect("env-get-outdated", execution.outdated)
+    app.connect("env-before-read-docs", execution.execute)
+    app.connect("env-purge-doc", claims.purge)
+    app.connect("doctree-read", checks.alt_texts)
+    app.connect("doctree-read", checks.bare_widgets)
+    app.connect("doctree-read", claims.collect)
+    app.connect("env-updated", offline.drop_widget_manager)
+    app.connect("env-check-consistency", claims.unclaimed)
+    app.connect("env-get-updated", claims.ledgers_to_write)
+    # The theme makes its header buttons at 501.
+    app.connect("html-page-context", buttons.offer_notebook, priority=500)
+    app.connect("html-page-context", buttons.offer_colab, priority=502)
+    app.connect("build-finished", offline.copy_mathjax)
+    app.connect("build-finished", forget_if_warned)
+    return {"version": "1", "env_version": _own_digest(), "parallel_read_safe": False}
+
+
+def forget_if_warned(app: Sphinx, exception: Exception | None) -> None:
+    """Leave no environment behind a build with warnings: the next one would not repeat them."""
+    if exception or app._warncount:
+        Path(app.doctreedir, "environment.pickle").unlink(missing_ok=True)
+
+
+def _own_digest() -> int:
+    """Changes whenever the extension does, so that Sphinx reads all pages again."""
+    sha = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        sha.update(path.read_bytes())
+    return int(sha.hexdigest()[:8], 16)

@@ -1,0 +1,50 @@
+"""What a page must not have: pictures without alternative text, and widgets that need a kernel."""
+
+import re
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+from ddpm_book.claims import cells
+from ddpm_book.execution import executed_notebook
+
+logger = logging.getLogger(__name__)
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+IMG_WITHOUT_ALT = re.compile(r"<img(?![^>]*\balt=[\"'][^\"']*\w)[^>]*>", re.IGNORECASE)
+
+
+def alt_texts(app: Sphinx, document: nodes.document) -> None:
+    for image in document.findall(nodes.image):
+        alt = image.get("alt", "").strip()
+        if not alt or alt in image["uri"]:
+            logger.warning(
+                "this picture has no alternative text: say what it shows, in a cell header by "
+                '# %%%% mystnb={"image": {"alt": "..."}}',
+                location=_location(image),
+            )
+    for raw in document.findall(nodes.raw):
+        if raw.get("format") == "html" and IMG_WITHOUT_ALT.search(raw.astext()):
+            logger.warning("this HTML has an <img> without alternative text", location=_location(raw))
+
+
+def bare_widgets(app: Sphinx, document: nodes.document) -> None:
+    notebook = executed_notebook(app, app.env.docname)
+    if notebook is None:
+        return
+    for cell in cells(document):
+        for output in notebook["cells"][cell["cell_index"]].get("outputs", []):
+            if WIDGET in output.get("data", {}):
+                logger.warning(
+                    "this cell shows a widget, which is dead without a kernel: "
+                    "use an explorable, or a live panel of ddpm_lib.explore",
+                    location=_location(cell),
+                )
+
+
+def _location(node: nodes.Node) -> str:
+    """The file and line of a node, or of the nearest cell or paragraph around it."""
+    while node.parent is not None and node.line is None:
+        node = node.parent
+    return f"{node.source or node.document['source']}:{node.line or 1}"

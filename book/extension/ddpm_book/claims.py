@@ -1,0 +1,202 @@
+"""Claims on the page: each result as a quiet line with its equation's number, and the ledger of all.
+
+A claim prints one line and attaches its figures to that output (`ddpm_lib.claims`). Here they are
+read from the executed notebook, so nothing on the page or in the ledger is typed by hand.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.nodes import make_refnode
+
+from ddpm_book.execution import executed_notebook
+
+logger = logging.getLogger(__name__)
+
+Claim = dict[str, Any]  # label, kind, error, tolerance, rejects: {name: distance}, id
+
+
+def cells(document: nodes.document) -> Iterator[nodes.container]:
+    """The code cells of a page."""
+    for node in document.findall(nodes.container):
+        if node.get("nb_element") == "cell_code":
+            yield node
+
+
+def collect(app: Sphinx, document: nodes.document) -> None:
+    """Note the claims and the labelled equations of a page; set the claims' lines."""
+    env = app.env
+    env.ddpm_equations[env.docname] = {
+        node["label"]: (node.source, node.line)
+        for node in document.findall(nodes.math_block)
+        if node.get("label")
+    }
+    env.ddpm_claims[env.docname] = []
+    notebook = executed_notebook(app, env.docname)
+    if notebook is None:
+        return
+    for cell in cells(document):
+        outputs = notebook["cells"][cell["cell_index"]].get("outputs", [])
+        claims = {
+            output["data"]["text/plain"]: output["metadata"]["claim"]
+            for output in outputs
+            if "claim" in output.get("metadata", {})
+        }
+        bundles = [n for n in cell.findall(nodes.container) if n.get("nb_element") == "mime_bundle"]
+        for bundle in bundles:
+            claim = claims.get(bundle.astext().strip())
+            if claim:
+                claim["id"] = f"claim-{len(env.ddpm_claims[env.docname]) + 1}"
+                env.ddpm_claims[env.docname].append(claim)
+                bundle.replace_self(_line(claim, env.docname, bundle))
+
+
+def _line(claim: Claim, doc: str, near: nodes.Node) -> nodes.paragraph:
+    """✓ (2.7) · |got − want| = 4.1e-04 ≤ 3.0e-03 · rejects: adding standard deviations."""
+    line = nodes.paragraph(classes=["claim"], ids=[claim["id"]])
+    line.source, line.line = near.source, near.line
+    names = "; ".join(claim["rejects"])
+    line += [nodes.Text("✓ "), _equation(claim["label"], doc, near)]
+    line += [nodes.inline(text=f" {size(claim)} "), nodes.inline(text=f"rejects: {names}")]
+    return line
+
+
+def size(claim: Claim) -> str:
+    """How closely the equation held, in the terms of its kind."""
+    if claim["kind"] == "symbolic":
+        return "holds symbolically"
+    return f"|got − want| = {number(claim['error'])} ≤ {number(claim['tolerance'])}"
+
+
+def number(value: float) -> str:
+    """0, or two significant digits: 4.1·10⁻⁴ as 4.1e-4."""
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}" if abs(int(exponent)) > 2 else f"{value:.2g}"
+
+
+def _equation(label: str, doc: str, near: nodes.Node) -> addnodes.pending_xref:
+    """A reference that Sphinx turns into the equation's number, or warns that there is none."""
+    xref = addnodes.pending_xref(
+        "", nodes.literal(text=label), refdomain="math", reftype="eq", reftarget=label,
+        refdoc=doc, refwarn=True,
+    )  # fmt: skip
+    xref.source, xref.line = near.source, near.line
+    return xref
+
+
+def unclaimed(app: Sphinx, env: BuildEnvironment) -> None:
+    """Warn of each labelled equation that is neither a definition nor claimed."""
+    claimed = {claim["label"] for claims in env.ddpm_claims.values() for claim in claims}
+    for equations in env.ddpm_equations.values():
+        for label, location in equations.items():
+            if not label.startswith("def:") and label not in claimed:
+                logger.warning(
+                    "the equation %s has no claim: check it in a cell with "
+                    "claim(%r, ...), or label it def:... if it is a definition",
+                    label, label, location=f"{location[0]}:{location[1]}",
+                )  # fmt: skip
+
+
+class ledger(nodes.Element):
+    """Where the ledger stands."""
+
+
+class Ledger(SphinxDirective):
+    """```{claims-ledger}```: every labelled equation of the book, with its claims."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.ddpm_ledgers.add(self.env.docname)
+        return [ledger()]
+
+
+class WriteLedger(SphinxPostTransform):
+    """Fill the ledger once all pages are read; before references are resolved (priority 10)."""
+
+    default_priority = 5
+
+    def run(self, **kwargs: Any) -> None:
+        for node in list(self.document.findall(ledger)):
+            node.replace_self([_summary(self.env), *self._chapters()])
+
+    def _chapters(self) -> Iterator[nodes.Node]:
+        for doc, equations in sorted(self.env.ddpm_equations.items()):
+            if not equations:
+                continue
+            section = nodes.section(ids=[nodes.make_id(doc)])
+            chapter = ".".join(map(str, self.env.titles[doc].get("secnumber") or ()))
+            title = f"{chapter} {self.env.titles[doc].astext()}".strip()
+            section += nodes.title(text=title)
+            section += self._table(doc, equations)
+            yield section
+
+    def _table(self, doc: str, equations: dict[str, Any]) -> nodes.Node:
+        table = nodes.table(classes=["claims-ledger"])
+        group = nodes.tgroup(cols=4)
+        table += group
+        group += [nodes.colspec(colwidth=width) for width in (12, 16, 28, 44)]
+        head, body = nodes.thead(), nodes.tbody()
+        group += [head, body]
+        head += _row(*[nodes.Text(t) for t in ("Equation", "Kind", "Check", "Rejects, and how far off")])
+        for label in equations:
+            claims = [c for c in self.env.ddpm_claims[doc] if c["label"] == label]
+            for claim in claims:
+                body += self._claim_row(doc, label, claim)
+            if not claims:
+                here = self.env.docname
+                body += _row(_equation(label, here, self.document), nodes.Text("definition"))
+        return table
+
+    def _claim_row(self, doc: str, label: str, claim: Claim) -> nodes.row:
+        here = self.env.docname
+        check = nodes.inline(text=size(claim))
+        link = make_refnode(self.app.builder, here, doc, claim["id"], check)
+        wrong = nodes.bullet_list()
+        for name, apart in claim["rejects"].items():
+            off = "" if claim["kind"] == "symbolic" else f": {number(apart)}"
+            wrong += nodes.list_item("", nodes.paragraph(text=f"{name}{off}"))
+        return _row(_equation(label, here, self.document), nodes.Text(claim["kind"]), link, wrong)
+
+
+def _row(*contents: nodes.Node) -> nodes.row:
+    row = nodes.row()
+    for content in [*contents, *[nodes.Text("")] * (4 - len(contents))]:
+        block = isinstance(content, nodes.bullet_list)
+        row += nodes.entry("", content if block else nodes.paragraph("", "", content))
+    return row
+
+
+def _summary(env: BuildEnvironment) -> nodes.paragraph:
+    claims = [claim for claims in env.ddpm_claims.values() for claim in claims]
+    labels = [label for equations in env.ddpm_equations.values() for label in equations]
+    kinds = [f"{sum(c['kind'] == k for c in claims)} {k}" for k in ("exact", "symbolic", "Monte Carlo")]
+    return nodes.paragraph(
+        text=f"{len(labels)} labelled equations, {sum(x.startswith('def:') for x in labels)} of them "
+        f"definitions. {len(claims)} claims: {kinds[0]}, {kinds[1]}, {kinds[2]}. "
+        f"Together they reject {sum(len(c['rejects']) for c in claims)} wrong versions."
+    )
+
+
+def prepare(app: Sphinx) -> None:
+    for name, empty in (("ddpm_claims", {}), ("ddpm_equations", {}), ("ddpm_ledgers", set())):
+        if not hasattr(app.env, name):
+            setattr(app.env, name, empty)
+
+
+def purge(app: Sphinx, env: BuildEnvironment, doc: str) -> None:
+    for store in (env.ddpm_claims, env.ddpm_equations):
+        store.pop(doc, None)
+    env.ddpm_ledgers.discard(doc)
+
+
+def ledgers_to_write(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """The ledger's own source does not change when a claim does: write it every time."""
+    return sorted(env.ddpm_ledgers)
