@@ -264,7 +264,7 @@ def _caption(scale_range: Range, channels: int, clipped: float) -> str:
     text = f"{low} black … {high} white"
     if channels == 3:
         text = f"each channel {low} dark … {high} full"
-    return f"{text} · {100 * clipped:.2g} % of the values lie outside" if clipped else text
+    return f"{text} · {100 * clipped:.2g} % of the values clipped" if clipped else text
 
 
 def _floats(values: Array) -> NDArray[np.floating]:
