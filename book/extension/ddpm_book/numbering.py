@@ -10,13 +10,13 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
-from sphinx.environment.collectors.toctree import TocTreeCollector
+from sphinx_external_toc.collectors import TocTreeCollectorWithStyles as Collector
 
 
-def assign_section_numbers(collector: TocTreeCollector, env: BuildEnvironment) -> list[str]:
-    """Number as Sphinx does, then put the file's number in the first place."""
+def assign_section_numbers(collector: Collector, env: BuildEnvironment) -> list[str]:
+    """Number as Jupyter Book does, then put the file's number in the first place."""
     before = env.toc_secnumbers
-    _sphinx_assign(collector, env)
+    _count_pages(collector, env)
     for doc, numbers in env.toc_secnumbers.items():
         match = re.search(r"/(\d+)_[^/]*$", doc)
         if not match:
@@ -30,8 +30,8 @@ def assign_section_numbers(collector: TocTreeCollector, env: BuildEnvironment) -
     return [doc for doc, numbers in env.toc_secnumbers.items() if numbers != before.get(doc)]
 
 
-_sphinx_assign = TocTreeCollector.assign_section_numbers
+_count_pages = Collector.assign_section_numbers
 
 
 def install(app: Sphinx, config: Config) -> None:
-    TocTreeCollector.assign_section_numbers = assign_section_numbers  # type: ignore[method-assign]
+    Collector.assign_section_numbers = assign_section_numbers
