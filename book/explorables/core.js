@@ -1,45 +1,57 @@
-// The parts that every explorable is made of: an element builder, a plot with curves and points to
-// drag, pictures and heat maps, controls, a spoken sentence, and random numbers with a seed.
+// The parts that explorables are made of: elements, numbers, typography, controls, pictures, plots.
 //
-// A part is drawn once and then told its new value: `plot`, `picture`, ... return what to put in the
-// page together with a function that changes it. They keep no other state; the explorable owns that.
+// A part is made once and later told its new value, by the function that it is returned with. It
+// keeps no other state: what is shown belongs to the explorable.
 //
-// ddpm_lib/explore.py joins this file and one explorable into a single classic script. Therefore a
-// module imports only from "./core.js", in one line, and exports only functions and constants.
+// ddpm_lib/explore.py joins this file and one explorable into a single classic script. So a module
+// imports from "./core.js" only, in one line, and exports functions and constants only.
 
-// ---------------------------------------------------------------------------- elements and mounting
+// ----------------------------------------------------------------------------------------- elements
 
 const SVG_TAGS = new Set(["svg", "g", "path", "line", "circle", "rect", "text"]);
 
-/** An HTML or SVG element; an attribute whose value is a function listens to the event of its name. */
+/** An HTML or SVG element; an attribute that is a function listens to the event of its name. */
 export function element(tag, attributes = {}, ...children) {
   const node = SVG_TAGS.has(tag)
     ? document.createElementNS("http://www.w3.org/2000/svg", tag)
     : document.createElement(tag);
+  node.append(...children);
+  return place(node, attributes);
+}
+
+function place(node, attributes) {
   for (const [name, value] of Object.entries(attributes)) {
     if (typeof value === "function") node.addEventListener(name, value);
     else node.setAttribute(name, value);
   }
-  node.append(...children);
   return node;
 }
 
-/** Replace the still picture of every figure with this key by what `build(stage, data)` puts on stage. */
+/** Put what `build(stage, data)` makes in place of the still picture, in every figure with this key. */
 export function mount(key, build, data) {
-  // A page can show the same output twice, and a notebook runs a cell again: an attribute, unlike an
-  // id, may repeat. The still goes last, so that it stays should `build` fail.
+  // The key is no id, because a page may show the same output twice. The still goes last: should
+  // `build` fail, it stays.
   for (const figure of document.querySelectorAll(`[data-explorable="${key}"]`)) {
     const still = figure.querySelector(".ex-still");
-    if (!still) continue;
+    if (!still) continue; // mounted already, by the script of an equal output
     const stage = element("div", { class: "ex-stage" });
     build(stage, data);
     still.replaceWith(stage);
   }
 }
 
+/** Call `redraw` when the page turns dark or light: on the site, in Colab, in JupyterLab. */
+function onThemeChange(redraw) {
+  const observer = new MutationObserver(redraw);
+  const attributeFilter = ["data-theme", "theme", "data-jp-theme-light"];
+  for (const node of [document.documentElement, document.body]) {
+    observer.observe(node, { attributeFilter });
+  }
+}
+
 // ------------------------------------------------------------------------------------------ numbers
 
-/** Uniform numbers in [0, 1) from a 32-bit seed (mulberry32): the same in any language. */
+/** Uniform numbers in [0, 1) from a 32-bit seed (mulberry32): the same in every language. */
 export function random(seed) {
   let state = seed >>> 0;
   return () => {
@@ -50,7 +62,7 @@ export function random(seed) {
   };
 }
 
-/** `count` standard normal numbers, two from each pair of uniform ones (Box and Muller 1958). */
+/** `count` standard normal numbers, two from each pair of uniform ones (Box & Muller 1958). */
 export function randn(uniform, count) {
   const normal = new Float64Array(count);
   for (let i = 0; i < count; i += 2) {
@@ -62,7 +74,7 @@ export function randn(uniform, count) {
   return normal;
 }
 
-/** The pictures of a uint8 tensor that Python has packed, as floats from -1 to 1 (data.scale). */
+/** The pictures in a packed uint8 tensor, as floats from -1 to 1 (as data.scale does). */
 export function unpack({ shape, base64 }) {
   const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   const size = bytes.length / shape[0];
@@ -71,21 +83,21 @@ export function unpack({ shape, base64 }) {
   );
 }
 
-/** A number as the text writes it: three significant digits, all of them from 100 on, a real minus. */
+/** A number as the text writes it: at least three significant digits, and a real minus sign. */
 export function format(value) {
-  const options = { useGrouping: false, maximumSignificantDigits: 3 };
-  const rounded = Math.abs(value) >= 100 ? Math.round(value) : value;
-  if (rounded === Math.round(value)) delete options.maximumSignificantDigits;
-  return rounded.toLocaleString("en-US", options).replace("-", "−");
+  const digits = { useGrouping: false, maximumSignificantDigits: 3 };
+  const text = Math.abs(value) < 1000 ? value.toLocaleString("en-US", digits) : value.toFixed(0);
+  return text.replace("Infinity", "∞").replace("-", "−");
 }
+
+const fraction = (value, [low, high]) => (value - low) / (high - low);
+const clamp = (value, [low, high]) => Math.min(Math.max(value, low), high);
 
 // --------------------------------------------------------------------------------------- typography
 
-/** A symbol of the page, such as x_t, in italics with its index. */
+/** A symbol of the page with its index, such as x_t. */
 export function symbol(name, index = "") {
-  const node = element("span", { class: "ex-symbol" }, element("i", {}, name));
-  if (index) node.append(element("sub", {}, index));
-  return node;
+  return element("span", { class: "ex-symbol" }, element("i", {}, name), element("sub", {}, index));
 }
 
 /** A square root over its content. */
@@ -93,9 +105,9 @@ export function root(...content) {
   return element("span", { class: "ex-root" }, "√", element("span", {}, ...content));
 }
 
-/** A sentence that follows the controls: at once for the eye, and for the ear when they rest. */
+/** A sentence about the current setting: at once for the eye, and for the ear when it rests. */
 export function liveSentence() {
-  // A live region that changed with each pixel of a drag would be read out forever.
+  // A live region that changed with every pixel of a drag would be read out without end.
   const seen = element("p", { "aria-hidden": "true" });
   const heard = element("p", { class: "ex-unseen", "aria-live": "polite" });
   let rest;
@@ -114,112 +126,169 @@ export function button(text, onClick) {
   return element("button", { type: "button", class: "ex-button", click: onClick }, text);
 }
 
-/** A row of buttons of which at most one is pressed; options: [{ name, face }]. */
-export function choice({ legend, options, onChoose }) {
-  const buttons = options.map(({ name, face }, i) =>
-    element(
-      "button",
-      { type: "button", class: "ex-option", "aria-label": name, click: () => onChoose(i) },
-      face,
-    ),
-  );
-  const title = element("legend", {}, legend);
-  const row = element("div", { class: "ex-options" }, ...buttons);
-  const set = (chosen, text) => {
-    title.textContent = text;
+/** A row of buttons, of which one at most is pressed; options: [{ name, face }]. */
+export function choice({ options, onChoose }) {
+  const buttons = options.map(({ name, face }, i) => {
+    const attributes = { type: "button", class: "ex-option", "aria-label": name };
+    return element("button", { ...attributes, click: () => onChoose(i) }, face);
+  });
+  const legend = element("legend");
+  const set = (chosen, question) => {
+    legend.textContent = question;
     buttons.forEach((node, i) => node.setAttribute("aria-pressed", i === chosen));
   };
-  return { node: element("fieldset", { class: "ex-choice" }, title, row), set };
+  const row = element("div", { class: "ex-options" }, ...buttons);
+  return { node: element("fieldset", { class: "ex-choice" }, legend, row), set };
 }
 
-/** A native slider under its label and its value. */
-export function slider({ label, min, max, step = 1, onInput }) {
-  const input = element("input", {
-    type: "range",
-    min,
-    max,
-    step,
-    input: () => onInput(Number(input.value)),
-  });
-  const value = element("span", { class: "ex-value", "aria-hidden": "true" });
-  const name = element("label", { class: "ex-slider" }, element("span", {}, ...label), input);
-  const set = (number, text) => {
-    input.value = number;
+/** A native slider with its label and its value; label: nodes or strings. */
+export function slider({ label, range: [min, max], step, onInput }) {
+  const input = element("input", { type: "range", min, max, step });
+  input.addEventListener("input", () => onInput(Number(input.value)));
+  const shown = element("span", { class: "ex-value", "aria-hidden": "true" });
+  const set = (value, text) => {
+    input.value = value;
     input.setAttribute("aria-valuetext", text);
-    value.textContent = text;
+    shown.textContent = text;
   };
-  return { node: element("div", { class: "ex-control" }, name, value), set };
+  const title = element("span", {}, ...label);
+  return { node: element("div", { class: "ex-slider" }, element("label", {}, title, input), shown), set };
 }
 
-// ------------------------------------------------------------------------------------------ plots
+// ----------------------------------------------------------------------------------------- pictures
+
+/** A gray picture whose pixels stay squares; a value outside the range is black or white. */
+export function picture({ rows, columns, range }) {
+  const node = element("canvas", { class: "ex-picture", role: "img", width: columns, height: rows });
+  const draw = (values, name) => {
+    node.setAttribute("aria-label", `${name}; ${format(range[0])} is black, ${format(range[1])} white`);
+    paint(node, (row, column) => {
+      const gray = 255 * clamp(fraction(values[row * columns + column], range), [0, 1]);
+      return [gray, gray, gray, 255];
+    });
+  };
+  return { node, draw };
+}
+
+/** The range of a picture or heat map, drawn as a ramp from its lowest to its highest value. */
+export function ramp(kind, [low, high]) {
+  return element(
+    "span",
+    { class: "ex-key" },
+    format(low),
+    element("span", { class: `ex-ramp ex-${kind}` }),
+    format(high),
+  );
+}
+
+/** Fill a canvas from `color(row, column)`, which returns [red, green, blue, opacity], 0 to 255. */
+function paint(canvas, color) {
+  const context = canvas.getContext("2d");
+  const pixels = context.createImageData(canvas.width, canvas.height);
+  for (let row = 0; row < canvas.height; row++) {
+    for (let column = 0; column < canvas.width; column++) {
+      pixels.data.set(color(row, column), 4 * (row * canvas.width + column));
+    }
+  }
+  context.putImageData(pixels, 0, 0);
+}
+
+// -------------------------------------------------------------------------------------------- plots
 
 const MARGIN = { top: 26, right: 14, bottom: 40, left: 34 };
+const THUMB = 22; // the width of a slider's thumb, as in explorables.css
 
-/** Axes with room for curves and points; x, y: { range, label }. Redrawn whenever its width changes. */
-export function plot({ x, y, height = 230, name }) {
+/** Axes to put curves and points on, drawn anew at every width; x, y: { range, label }. */
+export function plot({ name, x, y, height = 230 }) {
   const svg = element("svg", { role: "group", "aria-label": name, height });
   const node = element("div", { class: "ex-plot" }, svg);
   const layers = [];
+  let width = 0; // unknown until the plot is on the page
   const inside = () => ({
-    left: MARGIN.left,
-    top: MARGIN.top,
-    width: area.width - MARGIN.left - MARGIN.right,
+    x: MARGIN.left,
+    y: MARGIN.top,
+    width: width - MARGIN.left - MARGIN.right,
     height: height - MARGIN.top - MARGIN.bottom,
   });
-  const area = {
-    node,
-    svg,
-    x,
-    y,
-    width: 0,
-    inside,
-    toX: (value) => inside().left + inside().width * fraction(value, x.range),
-    toY: (value) => inside().top + inside().height * (1 - fraction(value, y.range)),
-    fromX: (pixel) => between(x.range, (pixel - inside().left) / inside().width),
-    fromY: (pixel) => between(y.range, 1 - (pixel - inside().top) / inside().height),
-    /** Keep `draw(value)` up to date; returns the function that changes the value. */
-    layer(draw, value) {
-      const show = () => area.width > 0 && draw(value);
-      layers.push(show);
+  const toX = (value) => inside().x + inside().width * fraction(value, x.range);
+  const toY = (value) => inside().y + inside().height * (1 - fraction(value, y.range));
+  const fromX = (pixel) => x.range[0] + ((pixel - inside().x) / inside().width) * (x.range[1] - x.range[0]);
+  const fromY = (pixel) => y.range[1] - ((pixel - inside().y) / inside().height) * (y.range[1] - y.range[0]);
+  // Keeps draw(value) up to date with the width; returns the function that changes the value.
+  const layer = (draw, value) => {
+    const show = () => width > 0 && draw(value);
+    layers.push(show);
+    return (next) => {
+      value = next;
       show();
-      return (next) => {
-        value = next;
-        show();
-      };
-    },
+    };
   };
-  drawAxes(area);
-  new ResizeObserver(([entry]) => {
-    area.width = entry.contentRect.width;
-    svg.setAttribute("width", area.width);
+  const redraw = () => {
+    width = node.clientWidth;
+    svg.setAttribute("width", width);
     layers.forEach((show) => show());
-  }).observe(node);
+  };
+  new ResizeObserver(redraw).observe(node);
+  onThemeChange(redraw);
+  const area = { node, svg, x, y, inside, toX, toY, fromX, fromY, layer };
+  drawAxes(area);
   return area;
 }
 
-/** A line through [[x, y], ...]; kind: data, noise, model or guide. Returns the function that moves it. */
+function drawAxes(area) {
+  const axes = element("g", { class: "ex-axes", "aria-hidden": "true" });
+  area.svg.append(axes);
+  area.layer(() => {
+    const { x, y, width, height } = area.inside();
+    const text = (at, value) => element("text", at, format(value));
+    const lines = ticks(area.y.range, 2).map((value) => {
+      const level = area.toY(value);
+      const line = element("line", { x1: x, x2: x + width, y1: level, y2: level });
+      return [line, text({ x: x - 8, y: level + 4, "text-anchor": "end" }, value)];
+    });
+    const below = ticks(area.x.range, 4).map((value) =>
+      text({ x: area.toX(value), y: y + height + 19, "text-anchor": "middle" }, value),
+    );
+    axes.replaceChildren(...lines.flat(), ...below);
+  });
+  note(area, "ex-axis-y", [area.x.range[0], area.y.range[1]], ...area.y.label);
+  note(area, "ex-axis-x", [area.x.range[1], area.y.range[0]], ...area.x.label);
+}
+
+/** Round numbers that cut a range into at most `count` parts or so. */
+function ticks([low, high], count) {
+  const power = 10 ** Math.floor(Math.log10((high - low) / count));
+  const step = power * [1, 2, 2.5, 5, 10].find((round) => round * power * count >= high - low);
+  const first = Math.ceil(low / step);
+  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => (first + i) * step);
+}
+
+/** Indent a slider so that its thumb stands exactly over the same value of a plot's x-axis. */
+export function alignWithPlot({ node }) {
+  node.style.paddingLeft = `${MARGIN.left - THUMB / 2}px`;
+  node.style.paddingRight = `${MARGIN.right - THUMB / 2}px`;
+}
+
+/** A line through [[x, y], ...]; kind: "data", "noise", "model" or "guide". Returns what moves it. */
 export function curve(area, kind, points) {
   const path = element("path", { class: `ex-curve ex-${kind}`, "aria-hidden": "true" });
   area.svg.append(path);
   return area.layer((now) => {
-    const steps = now.map(([x, y]) => `${area.toX(x).toFixed(1)} ${area.toY(y).toFixed(1)}`);
-    path.setAttribute("d", `M${steps.join("L")}`);
+    const corners = now.map(([x, y]) => `${area.toX(x).toFixed(1)} ${area.toY(y).toFixed(1)}`);
+    path.setAttribute("d", `M${corners.join("L")}`);
   }, points);
 }
 
-/** A dot at [x, y]. Returns the function that moves it. */
+/** A dot at [x, y]. Returns what moves it. */
 export function point(area, kind, position, parent = area.svg) {
-  const dot = element("circle", { class: `ex-point ex-${kind}`, "aria-hidden": "true" });
+  const dot = element("circle", { class: `ex-point ex-${kind}`, r: 5, "aria-hidden": "true" });
   parent.append(dot);
-  return area.layer(([x, y]) => {
-    dot.setAttribute("cx", area.toX(x));
-    dot.setAttribute("cy", area.toY(y));
-  }, position);
+  return area.layer(([x, y]) => place(dot, { cx: area.toX(x), cy: area.toY(y) }), position);
 }
 
-/** Words in the plot, beside [x, y]; side: "above left", "below right", ... Not for the keyboard. */
+/** Words beside [x, y]; side: the class that says on which side. Returns what moves them. */
 export function note(area, side, position, ...content) {
-  const node = element("div", { class: `ex-note ex-${side.replace(" ", " ex-")}` }, ...content);
+  const node = element("div", { class: `ex-note ${side}` }, ...content);
   area.node.append(node);
   return area.layer(([x, y]) => {
     node.style.left = `${area.toX(x)}px`;
@@ -227,72 +296,89 @@ export function note(area, side, position, ...content) {
   }, position);
 }
 
-/** A point to drag with mouse, finger or arrow keys; along: "x" or "xy". `onMove([x, y])` decides. */
-export function draggable(area, { kind, along, step, name, onMove }) {
-  // Along x the whole plot is the handle: wherever you press, the point comes.
-  const grip = element(along === "x" ? "rect" : "circle", { class: "ex-grip", r: 22 });
-  const knob = element("g", { class: `ex-handle ex-along-${along}`, tabindex: 0, role: "slider" }, grip);
-  area.svg.append(knob);
-  const movePoint = point(area, kind, [0, 0], knob);
-  let position;
-  const moveBy = ([dx, dy]) =>
-    onMove([
-      clamp(position[0] + dx * step, area.x.range),
-      along === "x" ? position[1] : clamp(position[1] + dy * step, area.y.range),
-    ]);
-  listenToPointer(area, knob, (at) => onMove([at[0], along === "x" ? position[1] : at[1]]));
-  knob.addEventListener("keydown", (event) => {
-    const way = KEYS[event.key];
-    if (!way) return;
-    event.preventDefault(); // the page would scroll
-    moveBy(way);
-  });
-  const moveGrip = area.layer(([x, y]) => placeGrip(area, grip, [x, y]), [0, 0]);
+/** A point to drag by mouse, finger or arrow keys, along "x" or "xy". Returns what moves it. */
+export function draggable(area, { kind, along, step, name, position, onMove }) {
+  const free = along === "xy";
+  const [min, max] = area.x.range;
+  const grip = element(free ? "circle" : "rect", { class: "ex-grip" });
+  const handle = element("g", { class: `ex-handle ex-along-${along}`, tabindex: 0, role: "slider" }, grip);
+  place(handle, { "aria-label": name, "aria-valuemin": min, "aria-valuemax": max });
+  area.svg.append(handle);
+  const movePoint = point(area, kind, position, handle);
+  // Along x the whole plot is the grip: the point comes to where you press.
+  const moveGrip = area.layer(
+    ([x, y]) => place(grip, free ? { cx: area.toX(x), cy: area.toY(y), r: 22 } : area.inside()),
+    position,
+  );
+  const ask = (x, y) => onMove([clamp(x, [min, max]), free ? clamp(y, area.y.range) : position[1]]);
+  followPointer(handle, area.svg, (left, top) => ask(area.fromX(left), area.fromY(top)));
+  followKeys(handle, (right, up) =>
+    free
+      ? ask(position[0] + right * step, position[1] + up * step)
+      : ask(position[0] + (right + up) * step),
+  );
   return (next, text) => {
     position = next;
     movePoint(next);
     moveGrip(next);
-    describe(knob, { name, text, now: next[0], range: area.x.range });
+    place(handle, { "aria-valuenow": next[0], "aria-valuetext": text });
   };
 }
 
-/** Values on a grid as shades of one color, from clear to full; the first row is the lowest y. */
+function followPointer(handle, svg, moveTo) {
+  let held = false;
+  const follow = (event) => {
+    const { left, top } = svg.getBoundingClientRect();
+    if (held) moveTo(event.clientX - left, event.clientY - top);
+  };
+  place(handle, {
+    pointerdown: (event) => {
+      held = event.button === 0;
+      handle.setPointerCapture(event.pointerId);
+      // A finger that comes down may be about to scroll the page: wait for what it does next.
+      if (event.pointerType !== "touch") follow(event);
+    },
+    pointermove: follow,
+    pointerup: (event) => {
+      follow(event);
+      held = false;
+    },
+    pointercancel: () => (held = false),
+  });
+}
+
+function followKeys(handle, moveBy) {
+  const ways = {
+    ArrowRight: [1, 0],
+    ArrowLeft: [-1, 0],
+    ArrowUp: [0, 1],
+    ArrowDown: [0, -1],
+    PageUp: [0, 10],
+    PageDown: [0, -10],
+    Home: [-Infinity, 0],
+    End: [Infinity, 0],
+  };
+  handle.addEventListener("keydown", (event) => {
+    if (!(event.key in ways)) return;
+    event.preventDefault(); // the page would scroll
+    moveBy(...ways[event.key]);
+  });
+}
+
+/** A grid of values as shades of one color, clear to full; row 0 is the lowest y. Returns what draws. */
 export function heatMap(area, kind, { rows, columns, range, name }) {
-  const canvas = element("canvas", { width: columns, height: rows, class: "ex-heat", role: "img" });
-  canvas.setAttribute("aria-label", `${name}, from ${range.map(format).join(" to ")}`);
+  const canvas = element("canvas", { class: "ex-heat", role: "img", width: columns, height: rows });
+  canvas.setAttribute("aria-label", `${name}; clear is ${format(range[0])}, full ${format(range[1])}`);
+  const key = ramp(kind, range);
   area.node.prepend(canvas);
-  const key = element("span", { class: `ex-ramp ex-${kind}` });
-  area.node.append(element("p", { class: "ex-key" }, format(range[0]), key, format(range[1])));
-  const set = area.layer((values) => {
-    const { left, top, width, height } = area.inside();
-    Object.assign(canvas.style, { left: `${left}px`, top: `${top}px` });
-    Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
-    const ink = getComputedStyle(key).color.match(/\d+/g).map(Number);
+  area.node.append(key);
+  return area.layer((values) => {
+    const { x, y, width, height } = area.inside();
+    canvas.style.cssText = `left:${x}px;top:${y}px;width:${width}px;height:${height}px`;
+    const ink = getComputedStyle(key.querySelector(".ex-ramp")).color.match(/\d+/g).map(Number);
     paint(canvas, (row, column) => {
       const value = values[(rows - 1 - row) * columns + column];
-      return [...ink.slice(0, 3), 255 * clamp(fraction(value, range), [0, 1])];
+      return [...ink, 255 * clamp(fraction(value, range), [0, 1])];
     });
   }, new Float64Array(rows * columns));
-  return set;
-}
-
-// --------------------------------------------------------------------------------------- pictures
-
-/** A gray picture whose pixels stay squares; values outside the range are black or white. */
-export function picture({ rows, columns, range }) {
-  const canvas = element("canvas", { width: columns, height: rows, class: "ex-picture", role: "img" });
-  const draw = (values, name) => {
-    canvas.setAttribute("aria-label", `${name}, gray from ${range.map(format).join(" to ")}`);
-    paint(canvas, (row, column) => {
-      const gray = 255 * clamp(fraction(values[row * columns + column], range), [0, 1]);
-      return [gray, gray, gray, 255];
-    });
-  };
-  return { node: canvas, draw };
-}
-
-/** What black and white mean in a picture. */
-export function grayKey([low, high]) {
-  const ramp = element("span", { class: "ex-ramp ex-gray" });
-  return element("p", { class: "ex-key" }, format(low), ramp, format(high));
 }

@@ -38,7 +38,9 @@ def forget_default_repository(app: Sphinx, config: Config) -> None:
         config.html_theme_options.pop(option, None)
 
 
-def offer_notebook(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+def offer_notebook(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
     """Write the page's notebook beside its source; the theme then shows its download button."""
     if doctree is None or not script(app.env, page):
         return
@@ -48,7 +50,9 @@ def offer_notebook(app: Sphinx, page: str, template: str, context: dict[str, Any
     context["ipynb_source"] = f"{page}.ipynb"
 
 
-def offer_colab(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None) -> None:
+def offer_colab(
+    app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
+) -> None:
     """Colab opens notebooks from GitHub only: from the branch that the site is published to."""
     owner_name = repository(Path(app.srcdir))
     if context.get("ipynb_source") and owner_name:

@@ -26,7 +26,9 @@ def alt_texts(app: Sphinx, document: nodes.document) -> None:
             )
     for raw in document.findall(nodes.raw):
         if raw.get("format") == "html" and IMG_WITHOUT_ALT.search(raw.astext()):
-            logger.warning("this HTML has an <img> without alternative text", location=_location(raw))
+            logger.warning(
+                "this HTML has an <img> without alternative text", location=_location(raw)
+            )
 
 
 def bare_widgets(app: Sphinx, document: nodes.document) -> None:

@@ -1,4 +1,4 @@
-"""Claims on the page: each result as a quiet line with its equation's number, and the ledger of all.
+"""Claims on the page: each as a quiet line with its equation's number, and the ledger of all.
 
 A claim prints one line and attaches its figures to that output (`ddpm_lib.claims`). Here they are
 read from the executed notebook, so nothing on the page or in the ledger is typed by hand.
@@ -145,7 +145,9 @@ class WriteLedger(SphinxPostTransform):
         group += [nodes.colspec(colwidth=width) for width in (12, 16, 28, 44)]
         head, body = nodes.thead(), nodes.tbody()
         group += [head, body]
-        head += _row(*[nodes.Text(t) for t in ("Equation", "Kind", "Check", "Rejects, and how far off")])
+        head += _row(
+            *[nodes.Text(t) for t in ("Equation", "Kind", "Check", "Rejects, and how far off")]
+        )
         for label in equations:
             claims = [c for c in self.env.ddpm_claims[doc] if c["label"] == label]
             for claim in claims:
@@ -177,10 +179,12 @@ def _row(*contents: nodes.Node) -> nodes.row:
 def _summary(env: BuildEnvironment) -> nodes.paragraph:
     claims = [claim for claims in env.ddpm_claims.values() for claim in claims]
     labels = [label for equations in env.ddpm_equations.values() for label in equations]
-    kinds = [f"{sum(c['kind'] == k for c in claims)} {k}" for k in ("exact", "symbolic", "Monte Carlo")]
+    kinds = [
+        f"{sum(c['kind'] == k for c in claims)} {k}" for k in ("exact", "symbolic", "Monte Carlo")
+    ]
+    definitions = sum(label.startswith("def:") for label in labels)
     return nodes.paragraph(
-        text=f"{len(labels)} labelled equations, {sum(x.startswith('def:') for x in labels)} of them "
-        f"definitions. {len(claims)} claims: {kinds[0]}, {kinds[1]}, {kinds[2]}. "
+        text=f"{len(labels)} labelled equations, {definitions} of them definitions. {len(claims)} claims: {kinds[0]}, {kinds[1]}, {kinds[2]}. "
         f"Together they reject {sum(len(c['rejects']) for c in claims)} wrong versions."
     )
 

@@ -35,7 +35,9 @@ def outdated(
 ) -> list[str]:
     """The chapters that use something that changed, though their own text did not."""
     before = getattr(env, "ddpm_digests", {})
-    now = {doc: digest(path.read_text("utf-8")) for doc in env.found_docs if (path := script(env, doc))}
+    now = {
+        doc: digest(path.read_text("utf-8")) for doc in env.found_docs if (path := script(env, doc))
+    }
     env.ddpm_digests = now
     return [doc for doc in now if doc in before and before[doc] != now[doc]]
 
@@ -65,7 +67,9 @@ def execute(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
             name, result = path.relative_to(app.srcdir), future.result()
             if result.err:
                 failures += 1
-                logger.error("%s", _what_failed(notebook, result), location=f"{name}:{_line(notebook)}")
+                logger.error(
+                    "%s", _what_failed(notebook, result), location=f"{name}:{_line(notebook)}"
+                )
                 continue
             logger.info("executed %s in %.1f s", name, result.time)
             bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": result.time})
@@ -83,7 +87,9 @@ def executed_notebook(app: Sphinx, doc: str) -> NotebookNode | None:
 
 
 def _cache(app: Sphinx) -> JupyterCacheAbstract:
-    return get_cache(app.config.nb_execution_cache_path or Path(app.outdir).parent / ".jupyter_cache")
+    return get_cache(
+        app.config.nb_execution_cache_path or Path(app.outdir).parent / ".jupyter_cache"
+    )
 
 
 def script(env: BuildEnvironment, doc: str) -> Path | None:

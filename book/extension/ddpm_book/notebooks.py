@@ -23,7 +23,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 
-from ddpm_book.reader import DIGEST, KERNEL, ROOT, read_percent
+from ddpm_book.reader import KERNEL, ROOT, read_percent
 
 SETUP = """\
 #@title Setup: run this cell first {{ display-mode: "form" }}
@@ -37,14 +37,15 @@ if importlib.util.find_spec("ddpm_lib") is None:
     sys.path.insert(0, folder)
 missing = [name for name in {imports} if importlib.util.find_spec(name) is None]
 if missing:
-    raise SystemExit("This chapter needs: " + " ".join(missing) + ". Install them, then run this cell again.")
+    raise SystemExit("Install these, then run this cell again: " + " ".join(missing))
 
 import torch
 from ddpm_lib import claims
 
 claims.numbers.update({numbers})
-device = torch.cuda.get_device_name() if torch.cuda.is_available() else "the CPU"
-print(f"ddpm_lib from {{claims.__file__.rsplit('/', 2)[0]}}; this notebook runs on {{device}}. {runtime}")"""
+device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+print(f"device: {{device}} · library: {{claims.__file__.rsplit('/', 2)[0]}}")
+print("{runtime}")"""
 
 FENCE = re.compile(r"(?P<fence>:{3,}|`{3,})\{(?P<name>[\w-]+)\} *(?P<title>.*)$")
 EQUATION = re.compile(r"^(\$\$(?:(?!\$\$).)+?)\s*\$\$ *\(([\w:.-]+)\)", re.DOTALL | re.MULTILINE)
@@ -62,17 +63,23 @@ def export(app: Sphinx, page: str) -> str:
     cells = []
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            source = plain(cell.source, lambda role, target: _resolve(env, page, cited, role, target))
+            source = plain(
+                cell.source, lambda role, target: _resolve(env, page, cited, role, target)
+            )
             if source.strip():
                 cells.append(new_markdown_cell(source))
         else:
-            folded = {"hide-input", "hide-cell", "remove-input", "remove-cell"} & set(cell.metadata.get("tags", []))
+            folded = {"hide-input", "hide-cell", "remove-input", "remove-cell"} & set(
+                cell.metadata.get("tags", [])
+            )
             metadata = {"cellView": "form", "jupyter": {"source_hidden": True}} if folded else {}
             cells.append(new_code_cell(cell.source, metadata=metadata))
             figure = cell.metadata.get("mystnb", {}).get("figure", {})
             if figure:
                 number = _number(env, "figure", figure["name"])
-                caption = plain(figure["caption"], lambda role, target: _resolve(env, page, cited, role, target))
+                caption = plain(
+                    figure["caption"], lambda role, target: _resolve(env, page, cited, role, target)
+                )
                 cells.append(new_markdown_cell(f"**Figure {number}.** {caption}"))
     if cited:
         entries = "\n".join(f"- {_reference(_bibliography()[key])}" for key in cited)
@@ -118,7 +125,9 @@ def _plain_prose(text: str, resolve: Callable[[str, str], str]) -> str:
     return INTERNAL_LINK.sub(r"\1", text)
 
 
-def _plain_directive(name: str, title: str, body: list[str], resolve: Callable[[str, str], str]) -> str:
+def _plain_directive(
+    name: str, title: str, body: list[str], resolve: Callable[[str, str], str]
+) -> str:
     options = {}
     while body and (match := re.match(r":([\w-]+): *(.*)$", body[0])):
         options[match[1]] = match[2]
@@ -126,7 +135,9 @@ def _plain_directive(name: str, title: str, body: list[str], resolve: Callable[[
     text = plain("\n".join(body), resolve).strip()
     if name in ("note", "tip", "warning", "important", "hint", "admonition"):
         title = _plain_prose(title, resolve) or name.capitalize()
-        return _folded(title, text) if "dropdown" in options.get("class", "") else _quoted(title, text)
+        return (
+            _folded(title, text) if "dropdown" in options.get("class", "") else _quoted(title, text)
+        )
     if name == "dropdown":
         return _folded(title, text)
     if name == "exercise":
@@ -135,21 +146,27 @@ def _plain_directive(name: str, title: str, body: list[str], resolve: Callable[[
     if name == "solution":
         return _folded(f"Solution to exercise {resolve('exercise', title)}", text)
     if name == "solution-start":
-        return f"**Solution to exercise {resolve('exercise', title)}** (the next cell, folded)\n\n{text}"
+        return f"**Solution to exercise {resolve('exercise', title)}**: the next cell.\n\n{text}"
     if name == "solution-end":
         return ""
-    raise ExtensionError(f"the directive {{{name}}} has no plain form for a notebook: see ddpm_book/notebooks.py")
+    raise ExtensionError(
+        f"the directive {{{name}}} has no plain form for a notebook: see ddpm_book/notebooks.py"
+    )
 
 
 def _quoted(title: str, text: str) -> str:
-    return "\n".join(f"> {line}".rstrip() for line in [f"**{title}.**", "", *text.splitlines()]) + "\n"
+    return (
+        "\n".join(f"> {line}".rstrip() for line in [f"**{title}.**", "", *text.splitlines()]) + "\n"
+    )
 
 
 def _folded(title: str, text: str) -> str:
     return f"<details>\n<summary>{title}</summary>\n\n{text}\n\n</details>\n"
 
 
-def _resolve(env: BuildEnvironment, page: str, cited: dict[str, None], role: str, target: str) -> str:
+def _resolve(
+    env: BuildEnvironment, page: str, cited: dict[str, None], role: str, target: str
+) -> str:
     """What the site shows for a role, as text."""
     if role == "number":
         return _number(env, "displaymath", f"equation-{target}")
@@ -161,7 +178,11 @@ def _resolve(env: BuildEnvironment, page: str, cited: dict[str, None], role: str
         return f"Figure {_number(env, 'figure', target)}"
     if role == "ref":
         labels = env.get_domain("std").labels
-        return labels[target.lower()][2] if target.lower() in labels else _number(env, "exercise", target)
+        return (
+            labels[target.lower()][2]
+            if target.lower() in labels
+            else _number(env, "exercise", target)
+        )
     if role.startswith("cite"):
         keys = [key.strip() for key in target.split(",")]
         cited.update(dict.fromkeys(keys))
@@ -169,7 +190,9 @@ def _resolve(env: BuildEnvironment, page: str, cited: dict[str, None], role: str
         if role == "cite:t":
             return ", ".join(f"{_authors(e)} ({e.fields['year']})" for e in entries)
         return "(" + "; ".join(f"{_authors(e)}, {e.fields['year']}" for e in entries) + ")"
-    raise ExtensionError(f"{page}: the role {{{role}}} has no plain form for a notebook: see ddpm_book/notebooks.py")
+    raise ExtensionError(
+        f"{page}: the role {{{role}}} has no plain form for a notebook: see ddpm_book/notebooks.py"
+    )
 
 
 def _number(env: BuildEnvironment, kind: str, label: str) -> str:
@@ -191,21 +214,30 @@ def _authors(entry: Entry) -> str:
 
 def _reference(entry: Entry) -> str:
     fields = entry.fields
+    title = fields["title"].replace("{", "").replace("}", "")
     venue = fields.get("journal") or fields.get("booktitle") or fields.get("publisher", "")
-    return f"{_authors(entry)} ({fields['year']}). {fields['title'].replace('{', '').replace('}', '')}. {venue}. {fields.get('url', '')}"
+    return f"{_authors(entry)} ({fields['year']}). {title}. {venue}. {fields.get('url', '')}"
 
 
-def _setup_cell(env: BuildEnvironment, page: str, notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    labels = [label for label in env.ddpm_equations.get(page, {})]
-    numbers = {label: _number(env, "displaymath", f"equation-{label}") for label in labels}
+def _setup_cell(
+    env: BuildEnvironment, page: str, notebook: nbformat.NotebookNode
+) -> nbformat.NotebookNode:
+    numbers = {
+        label: _number(env, "displaymath", f"equation-{label}")
+        for label in env.ddpm_equations.get(page, {})
+    }
     seconds = (env.nb_metadata[page].get("exec_data") or {}).get("runtime")
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    imports = sorted(set(re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE)) | {"torch"} - {"ddpm_lib"})
+    imports = sorted(
+        set(re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE)) | {"torch"} - {"ddpm_lib"}
+    )
     source = SETUP.format(
         library=library(),
         imports=json.dumps([name for name in imports if name != "ddpm_lib"]),
         numbers=json.dumps(numbers),
-        runtime=f"All cells took {seconds:.0f} s on the two CPU cores that built the site." if seconds else "",
+        runtime=f"All cells took {seconds:.0f} s on the two CPU cores that built the site."
+        if seconds
+        else "",
     )
     return new_code_cell(source, metadata={"cellView": "form", "jupyter": {"source_hidden": True}})
 

@@ -1,4 +1,4 @@
-"""The number of a chapter is the number in its file's name: 02_forward is chapter 2, (2.1) its first equation.
+"""The number of a chapter is the one in its file's name: 02_forward starts with equation (2.1).
 
 Sphinx counts the pages in the table of contents instead; then a chapter that is moved, or not yet
 written, would renumber every equation that people have already cited.

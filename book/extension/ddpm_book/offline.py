@@ -1,4 +1,4 @@
-"""The site asks no other host for anything: MathJax comes from the site, the widget manager not at all."""
+"""The site asks no other host for anything: MathJax is its own, and there is no widget manager."""
 
 import importlib.util
 import shutil
@@ -9,7 +9,15 @@ from sphinx.environment import BuildEnvironment
 
 # Of the package's 24 MB, what a page of this book can ask for: its entry point, the parts that the
 # entry point loads, and the TeX extensions and fonts that these load when an equation needs them.
-MATHJAX = ["startup.js", "core.js", "input/tex.js", "input/tex", "output/chtml.js", "output/chtml", "a11y"]
+MATHJAX = [
+    "startup.js",
+    "core.js",
+    "input/tex.js",
+    "input/tex",
+    "output/chtml.js",
+    "output/chtml",
+    "a11y",
+]
 
 
 def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:

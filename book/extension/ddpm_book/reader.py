@@ -82,13 +82,12 @@ def _files_used(source: str) -> set[Path]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:  # a name may be a module: `from ddpm_lib import data`
                 candidates += _module_files(f"{node.module}.{alias.name}")
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if FILE_NAME.fullmatch(node.value):
-                candidates += [
-                    ROOT / "ddpm_lib" / node.value,
-                    ROOT / "book/explorables" / node.value,
-                    ROOT / "book/explorables" / f"{node.value}.js",
-                ]
+        elif isinstance(node, ast.Constant) and FILE_NAME.fullmatch(str(node.value)):
+            candidates += [
+                ROOT / "ddpm_lib" / str(node.value),
+                ROOT / "book/explorables" / str(node.value),
+                ROOT / "book/explorables" / f"{node.value}.js",
+            ]
     return {path for path in candidates if path.is_file()}
 
 
