@@ -251,8 +251,8 @@ function drawAxes(area) {
     );
     axes.replaceChildren(...lines.flat(), ...below);
   });
-  note(area, "ex-axis-y", [area.x.range[0], area.y.range[1]], ...area.y.label);
-  note(area, "ex-axis-x", [area.x.range[1], area.y.range[0]], ...area.x.label);
+  note(area, "axis-y", [area.x.range[0], area.y.range[1]], ...area.y.label);
+  note(area, "axis-x", [area.x.range[1], area.y.range[0]], ...area.x.label);
 }
 
 /** Round numbers that cut a range into at most `count` parts or so. */
@@ -286,9 +286,9 @@ export function point(area, kind, position, parent = area.svg) {
   return area.layer(([x, y]) => place(dot, { cx: area.toX(x), cy: area.toY(y) }), position);
 }
 
-/** Words beside [x, y]; side: the class that says on which side. Returns what moves them. */
-export function note(area, side, position, ...content) {
-  const node = element("div", { class: `ex-note ${side}` }, ...content);
+/** Words beside [x, y]; look: where and in which color, such as "data above left". Returns what moves. */
+export function note(area, look, position, ...content) {
+  const node = element("div", { class: `ex-note ex-${look.replaceAll(" ", " ex-")}` }, ...content);
   area.node.append(node);
   return area.layer(([x, y]) => {
     node.style.left = `${area.toX(x)}px`;

@@ -34,14 +34,162 @@ export function jump(x_0, eps, alpha_bar_t) {
 /** Build the explorable; data: { T, beta_1, beta_T, digits }, the digits 0 to 9 in order. */
 export function forward(stage, { T, beta_1, beta_T, digits }) {
   const alpha_bar = alphaBar(linearBeta(T, beta_1, beta_T));
-  const model = { T, alpha_bar, snr: snr(alpha_bar), pictures: unpack(digits), shape: digits.shape };
-  // mode: "open", "hidden" while you guess, "told" after that; readings: one for each guess
-  const state = { t: Math.round(T / 4), digit: 3, seed: 1, mode: "open", guess: null, readings: [] };
+  const [rows, columns] = digits.shape.slice(-2);
+  const model = { T, alpha_bar, snr: snr(alpha_bar), pictures: unpack(digits), rows, columns };
+  // mode: "open", or "hidden" while you guess, or "told"; readings: { t, right } for each guess
+  const state = { mode: "open", t: Math.round(T / 4), digit: 3, seed: 1, guess: null, readings: [] };
   const change = (news) => {
     Object.assign(state, news);
-    parts.forEach((part) => part.draw(state));
+    parts.forEach((part) => part.draw());
   };
-  const parts = [chooser, equation, timeline, sentence].map((part) => part(model, state, change));
+  const parts = [chooser, equation, timeline, words].map((part) => part(model, state, change));
   stage.append(...parts.map((part) => part.node));
   change({});
+}
+
+/** The ten digits, to choose from or to answer with, and the button that starts and ends a guess. */
+function chooser({ T, pictures, rows, columns }, state, change) {
+  const options = pictures.map((x_0, digit) => {
+    const face = picture({ rows, columns, range: [-1, 1] });
+    face.draw(x_0, `digit ${digit}`);
+    return { name: `digit ${digit}`, face: face.node };
+  });
+  const answer = (guess) => {
+    const reading = { t: state.t, right: guess === state.digit };
+    change({ mode: "told", guess, readings: [...state.readings, reading] });
+  };
+  const hide = () => {
+    // The one draw without a seed: after the page is loaded again it must be another digit.
+    const digit = Math.floor(Math.random() * pictures.length);
+    change({ mode: "hidden", t: T, digit, seed: state.seed + 1, guess: null });
+  };
+  const hidden = () => state.mode === "hidden";
+  const onChoose = (digit) => (hidden() ? answer(digit) : change({ mode: "open", digit }));
+  const row = choice({ options, onChoose });
+  const secret = button("", () => (hidden() ? change({ mode: "told" }) : hide()));
+  const draw = () => {
+    row.set(hidden() ? null : state.digit, hidden() ? "Which digit is it?" : "Choose a digit");
+    secret.textContent = { open: "Hide the digit", hidden: "Reveal it", told: "Hide another" }[state.mode];
+  };
+  return { node: element("div", { class: "ex-row" }, row.node, secret), draw };
+}
+
+/** x_t = a x_0 + s eps, in pictures. */
+function equation({ alpha_bar, pictures, rows, columns }, state, change) {
+  const [x_t, x_0, eps] = [0, 0, 0].map(() => picture({ rows, columns, range: GRAYS }));
+  const [a, s] = [element("b"), element("b")];
+  const newNoise = button("New noise", () => change({ seed: state.seed + 1 }));
+  const sign = (text) => element("span", { class: "ex-sign" }, text);
+  const factor = (kind, number, ...formula) =>
+    element("span", { class: `ex-factor ex-${kind}` }, number, root(...formula));
+  const tile = ({ node }, title, ...more) =>
+    element("div", { class: "ex-tile" }, node, element("p", {}, ...title), ...more);
+  const node = element("div", { class: "ex-equation" });
+  node.append(
+    tile(x_t, [symbol("x", "t")], ramp("gray", GRAYS)),
+    sign("="),
+    factor("data", a, symbol("ᾱ", "t")),
+    tile(x_0, ["digit ", symbol("x", "0")]),
+    sign("+"),
+    factor("noise", s, "1 − ", symbol("ᾱ", "t")),
+    tile(eps, ["noise ", symbol("ε")], newNoise),
+  );
+  const draw = () => {
+    const share = alpha_bar[state.t];
+    const digit = pictures[state.digit];
+    const noise = randn(random(state.seed), digit.length);
+    const hidden = state.mode === "hidden";
+    a.textContent = Math.sqrt(share).toFixed(2);
+    s.textContent = Math.sqrt(1 - share).toFixed(2);
+    x_t.draw(jump(digit, noise, share), `x_t, digit and noise at t = ${state.t}`);
+    x_0.draw(hidden ? digit.map(() => 0) : digit, hidden ? "x_0, hidden" : `x_0, the digit ${state.digit}`);
+    eps.draw(hidden ? noise.map(() => 0) : noise, hidden ? "epsilon, hidden" : "epsilon, the noise");
+    node.classList.toggle("ex-hidden", hidden);
+    newNoise.disabled = hidden; // a second draw would be a second look at the same digit
+  };
+  return { node, draw };
+}
+
+/** The slider over t, and below it the two coefficients with the same t to drag. */
+function timeline({ T, alpha_bar }, state, change) {
+  const move = (t) => change({ t: Math.round(t), mode: state.mode === "hidden" ? "hidden" : "open" });
+  const time = slider({ label: ["step ", symbol("t")], range: [0, T], step: 1, onInput: move });
+  alignWithPlot(time);
+  const area = plot({
+    name: "the two coefficients over t",
+    x: { range: [0, T], label: ["step ", symbol("t")] },
+    y: { range: [0, 1], label: ["coefficient"] },
+  });
+  const [a, s] = drawCoefficients(area, alpha_bar);
+  const guide = curve(area, "guide", []);
+  const noiseDot = point(area, "noise", s[0]);
+  const name = "step t, on the curve of the digit's coefficient";
+  const marker = draggable(area, {
+    kind: "data", along: "x", step: 1, name, position: a[0], onMove: ([t]) => move(t),
+  });
+  let drawn = 0;
+  const draw = () => {
+    const { t, readings } = state;
+    const text = `${t} of ${T}`;
+    time.set(t, text);
+    marker(a[t], text);
+    noiseDot(s[t]);
+    guide([[t, 0], [t, 1]]);
+    for (; drawn < readings.length; drawn++) {
+      const { t, right } = readings[drawn];
+      point(area, right ? "right" : "wrong", [t, 0]);
+    }
+  };
+  return { node: element("div", {}, time.node, area.node), draw };
+}
+
+/** Both curves with their names, and the place where they cross. Returns their points. */
+function drawCoefficients(area, alpha_bar) {
+  const a = Array.from(alpha_bar, (share, t) => [t, Math.sqrt(share)]);
+  const s = Array.from(alpha_bar, (share, t) => [t, Math.sqrt(1 - share)]);
+  curve(area, "data", a);
+  curve(area, "noise", s);
+  const low = a.find(([, value]) => value < 0.35) ?? a.at(-1);
+  const high = s.find(([, value]) => value > 0.8) ?? s.at(-1);
+  note(area, "data above right", low, "digit ", root(symbol("ᾱ", "t")));
+  note(area, "noise below right", high, "noise ", root("1 − ", symbol("ᾱ", "t")));
+  const even = a.find(([, value]) => value ** 2 < 0.5);
+  if (even) note(area, "left", even, "SNR 1");
+  return [a, s];
+}
+
+/** The question, and a sentence on what the setting shows. */
+function words(model, state) {
+  const sentence = liveSentence();
+  const question = element("p", { class: "ex-question" });
+  question.append("Up to which ", symbol("t"), " can you still read the digit, and what is the ");
+  question.append("signal-to-noise ratio there? Hide the digit, and go left until you can tell.");
+  const draw = () => sentence.say(...(state.mode === "told" ? verdict : setting)(model, state));
+  return { node: element("div", {}, sentence.node, question), draw };
+}
+
+function setting({ T, alpha_bar, snr }, { t, mode }) {
+  const place = ["At ", symbol("t"), ` = ${t} of ${T}, `];
+  if (t === 0) return [...place, "no noise has been added: ", symbol("x", "0"), " is the digit itself."];
+  const [a, s] = [alpha_bar[t], 1 - alpha_bar[t]].map((share) => Math.sqrt(share).toFixed(2));
+  const next = mode === "hidden" ? " Go left until you can read it, then answer above." : "";
+  return [
+    ...place,
+    symbol("x", "t"),
+    ` is ${a} parts digit and ${s} parts noise; the signal-to-noise ratio is ${format(snr[t])}.${next}`,
+  ];
+}
+
+function verdict({ snr }, { t, digit, guess, readings }) {
+  const text = [`It is a ${digit}.`];
+  if (guess !== null) {
+    const took = guess === digit ? "You read it" : `You took it for a ${guess}`;
+    text.push(` ${took} at `, symbol("t"), ` = ${t}, where the signal-to-noise ratio is ${format(snr[t])}.`);
+  }
+  const right = readings.filter((reading) => reading.right);
+  if (readings.length > 1) text.push(` So far you have read ${right.length} of ${readings.length}`);
+  if (readings.length > 1 && right.length) {
+    text.push(", the noisiest at ", symbol("t"), ` = ${Math.max(...right.map((reading) => reading.t))}.`);
+  }
+  return text;
 }

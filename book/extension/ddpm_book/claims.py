@@ -183,9 +183,10 @@ def _summary(env: BuildEnvironment) -> nodes.paragraph:
         f"{sum(c['kind'] == k for c in claims)} {k}" for k in ("exact", "symbolic", "Monte Carlo")
     ]
     definitions = sum(label.startswith("def:") for label in labels)
+    wrong = sum(len(claim["rejects"]) for claim in claims)
     return nodes.paragraph(
-        text=f"{len(labels)} labelled equations, {definitions} of them definitions. {len(claims)} claims: {kinds[0]}, {kinds[1]}, {kinds[2]}. "
-        f"Together they reject {sum(len(c['rejects']) for c in claims)} wrong versions."
+        text=f"{len(labels)} labelled equations, {definitions} of them definitions. "
+        f"{len(claims)} claims: {', '.join(kinds)}. Together they reject {wrong} wrong versions."
     )
 
 
