@@ -91,6 +91,7 @@ export function format(value) {
 }
 
 const fraction = (value, [low, high]) => (value - low) / (high - low);
+const between = (part, [low, high]) => low + part * (high - low);
 const clamp = (value, [low, high]) => Math.min(Math.max(value, low), high);
 
 // --------------------------------------------------------------------------------------- typography
@@ -126,19 +127,21 @@ export function button(text, onClick) {
   return element("button", { type: "button", class: "ex-button", click: onClick }, text);
 }
 
-/** A row of buttons, of which one at most is pressed; options: [{ name, face }]. */
+/** A question over a row of buttons, of which one at most is pressed; options: [{ name, face }]. */
 export function choice({ options, onChoose }) {
   const buttons = options.map(({ name, face }, i) => {
     const attributes = { type: "button", class: "ex-option", "aria-label": name };
     return element("button", { ...attributes, click: () => onChoose(i) }, face);
   });
-  const legend = element("legend");
-  const set = (chosen, question) => {
-    legend.textContent = question;
-    buttons.forEach((node, i) => node.setAttribute("aria-pressed", i === chosen));
-  };
+  const title = element("p", { class: "ex-title" });
   const row = element("div", { class: "ex-options" }, ...buttons);
-  return { node: element("fieldset", { class: "ex-choice" }, legend, row), set };
+  const node = element("div", { class: "ex-choice", role: "group" }, title, row);
+  const set = (chosen, question) => {
+    title.textContent = question;
+    node.setAttribute("aria-label", question);
+    buttons.forEach((option, i) => option.setAttribute("aria-pressed", i === chosen));
+  };
+  return { node, set };
 }
 
 /** A native slider with its label and its value; label: nodes or strings. */
@@ -151,17 +154,18 @@ export function slider({ label, range: [min, max], step, onInput }) {
     input.setAttribute("aria-valuetext", text);
     shown.textContent = text;
   };
-  const title = element("span", {}, ...label);
-  return { node: element("div", { class: "ex-slider" }, element("label", {}, title, input), shown), set };
+  const labelled = element("label", {}, element("span", {}, ...label), input);
+  return { node: element("div", { class: "ex-slider" }, labelled, shown), set };
 }
 
 // ----------------------------------------------------------------------------------------- pictures
 
 /** A gray picture whose pixels stay squares; a value outside the range is black or white. */
 export function picture({ rows, columns, range }) {
-  const node = element("canvas", { class: "ex-picture", role: "img", width: columns, height: rows });
+  const node = canvas("ex-picture", rows, columns);
+  const grays = `${format(range[0])} is black, ${format(range[1])} is white`;
   const draw = (values, name) => {
-    node.setAttribute("aria-label", `${name}; ${format(range[0])} is black, ${format(range[1])} white`);
+    node.setAttribute("aria-label", `${name}; ${grays}`);
     paint(node, (row, column) => {
       const gray = 255 * clamp(fraction(values[row * columns + column], range), [0, 1]);
       return [gray, gray, gray, 255];
@@ -172,23 +176,21 @@ export function picture({ rows, columns, range }) {
 
 /** The range of a picture or heat map, drawn as a ramp from its lowest to its highest value. */
 export function ramp(kind, [low, high]) {
-  return element(
-    "span",
-    { class: "ex-key" },
-    format(low),
-    element("span", { class: `ex-ramp ex-${kind}` }),
-    format(high),
-  );
+  const shades = element("span", { class: `ex-ramp ex-${kind}` });
+  return element("span", { class: "ex-key" }, format(low), shades, format(high));
+}
+
+function canvas(kind, rows, columns) {
+  return element("canvas", { class: kind, role: "img", width: columns, height: rows });
 }
 
 /** Fill a canvas from `color(row, column)`, which returns [red, green, blue, opacity], 0 to 255. */
-function paint(canvas, color) {
-  const context = canvas.getContext("2d");
-  const pixels = context.createImageData(canvas.width, canvas.height);
-  for (let row = 0; row < canvas.height; row++) {
-    for (let column = 0; column < canvas.width; column++) {
-      pixels.data.set(color(row, column), 4 * (row * canvas.width + column));
-    }
+function paint(node, color) {
+  const { width, height } = node;
+  const context = node.getContext("2d");
+  const pixels = context.createImageData(width, height);
+  for (let i = 0; i < width * height; i++) {
+    pixels.data.set(color(Math.floor(i / width), i % width), 4 * i);
   }
   context.putImageData(pixels, 0, 0);
 }
@@ -212,12 +214,13 @@ export function plot({ name, x, y, height = 230 }) {
   });
   const toX = (value) => inside().x + inside().width * fraction(value, x.range);
   const toY = (value) => inside().y + inside().height * (1 - fraction(value, y.range));
-  const fromX = (pixel) => x.range[0] + ((pixel - inside().x) / inside().width) * (x.range[1] - x.range[0]);
-  const fromY = (pixel) => y.range[1] - ((pixel - inside().y) / inside().height) * (y.range[1] - y.range[0]);
+  const fromX = (left) => between((left - inside().x) / inside().width, x.range);
+  const fromY = (top) => between(1 - (top - inside().y) / inside().height, y.range);
   // Keeps draw(value) up to date with the width; returns the function that changes the value.
   const layer = (draw, value) => {
     const show = () => width > 0 && draw(value);
     layers.push(show);
+    show();
     return (next) => {
       value = next;
       show();
@@ -301,8 +304,8 @@ export function draggable(area, { kind, along, step, name, position, onMove }) {
   const free = along === "xy";
   const [min, max] = area.x.range;
   const grip = element(free ? "circle" : "rect", { class: "ex-grip" });
-  const handle = element("g", { class: `ex-handle ex-along-${along}`, tabindex: 0, role: "slider" }, grip);
-  place(handle, { "aria-label": name, "aria-valuemin": min, "aria-valuemax": max });
+  const handle = element("g", { class: `ex-handle ex-along-${along}`, tabindex: 0 }, grip);
+  place(handle, { role: "slider", "aria-label": name, "aria-valuemin": min, "aria-valuemax": max });
   area.svg.append(handle);
   const movePoint = point(area, kind, position, handle);
   // Along x the whole plot is the grip: the point comes to where you press.
@@ -367,18 +370,20 @@ function followKeys(handle, moveBy) {
 
 /** A grid of values as shades of one color, clear to full; row 0 is the lowest y. Returns what draws. */
 export function heatMap(area, kind, { rows, columns, range, name }) {
-  const canvas = element("canvas", { class: "ex-heat", role: "img", width: columns, height: rows });
-  canvas.setAttribute("aria-label", `${name}; clear is ${format(range[0])}, full ${format(range[1])}`);
+  const node = canvas("ex-heat", rows, columns);
+  const shades = `clear is ${format(range[0])}, full color is ${format(range[1])}`;
+  node.setAttribute("aria-label", `${name}; ${shades}`);
   const key = ramp(kind, range);
-  area.node.prepend(canvas);
+  area.node.prepend(node);
   area.node.append(key);
-  return area.layer((values) => {
+  const draw = (values) => {
     const { x, y, width, height } = area.inside();
-    canvas.style.cssText = `left:${x}px;top:${y}px;width:${width}px;height:${height}px`;
+    node.style.cssText = `left:${x}px;top:${y}px;width:${width}px;height:${height}px`;
     const ink = getComputedStyle(key.querySelector(".ex-ramp")).color.match(/\d+/g).map(Number);
-    paint(canvas, (row, column) => {
+    paint(node, (row, column) => {
       const value = values[(rows - 1 - row) * columns + column];
       return [...ink, 255 * clamp(fraction(value, range), [0, 1])];
     });
-  }, new Float64Array(rows * columns));
+  };
+  return area.layer(draw, new Float64Array(rows * columns));
 }

@@ -2,7 +2,8 @@
 
 import { alignWithPlot, button, choice, curve, draggable, element, format, liveSentence, note, picture, plot, point, ramp, randn, random, root, slider, symbol, unpack } from "./core.js";
 
-const GRAYS = [-2, 2]; // one range for x_t, x_0 and eps, so that the equation holds for the eye too
+// From black to white, the same for x_t, x_0 and eps: the equation shall hold for the eye too.
+const GRAYS = [-1.5, 1.5];
 
 // -------------------------------------------------- the mathematics, in tables as in ddpm_lib: index t
 
@@ -37,7 +38,7 @@ export function forward(stage, { T, beta_1, beta_T, digits }) {
   const [rows, columns] = digits.shape.slice(-2);
   const model = { T, alpha_bar, snr: snr(alpha_bar), pictures: unpack(digits), rows, columns };
   // mode: "open", or "hidden" while you guess, or "told"; readings: { t, right } for each guess
-  const state = { mode: "open", t: Math.round(T / 4), digit: 3, seed: 1, guess: null, readings: [] };
+  const state = { mode: "open", digit: 3, seed: 1, t: Math.round(T / 4), guess: null, readings: [] };
   const change = (news) => {
     Object.assign(state, news);
     parts.forEach((part) => part.draw());
@@ -50,7 +51,7 @@ export function forward(stage, { T, beta_1, beta_T, digits }) {
 /** The ten digits, to choose from or to answer with, and the button that starts and ends a guess. */
 function chooser({ T, pictures, rows, columns }, state, change) {
   const options = pictures.map((x_0, digit) => {
-    const face = picture({ rows, columns, range: [-1, 1] });
+    const face = picture({ rows, columns, range: GRAYS });
     face.draw(x_0, `digit ${digit}`);
     return { name: `digit ${digit}`, face: face.node };
   });
@@ -66,10 +67,11 @@ function chooser({ T, pictures, rows, columns }, state, change) {
   const hidden = () => state.mode === "hidden";
   const onChoose = (digit) => (hidden() ? answer(digit) : change({ mode: "open", digit }));
   const row = choice({ options, onChoose });
+  const names = { open: "Hide the digit", hidden: "Reveal it", told: "Hide another" };
   const secret = button("", () => (hidden() ? change({ mode: "told" }) : hide()));
   const draw = () => {
     row.set(hidden() ? null : state.digit, hidden() ? "Which digit is it?" : "Choose a digit");
-    secret.textContent = { open: "Hide the digit", hidden: "Reveal it", told: "Hide another" }[state.mode];
+    secret.textContent = names[state.mode];
   };
   return { node: element("div", { class: "ex-row" }, row.node, secret), draw };
 }
@@ -82,17 +84,17 @@ function equation({ alpha_bar, pictures, rows, columns }, state, change) {
   const sign = (text) => element("span", { class: "ex-sign" }, text);
   const factor = (kind, number, ...formula) =>
     element("span", { class: `ex-factor ex-${kind}` }, number, root(...formula));
-  const tile = ({ node }, title, ...more) =>
-    element("div", { class: "ex-tile" }, node, element("p", {}, ...title), ...more);
+  const tile = (look, { node }, title, ...more) =>
+    element("div", { class: `ex-tile ${look}` }, node, element("p", {}, ...title), ...more);
   const node = element("div", { class: "ex-equation" });
   node.append(
-    tile(x_t, [symbol("x", "t")], ramp("gray", GRAYS)),
+    tile("", x_t, ["noisy digit ", symbol("x", "t")], ramp("gray", GRAYS)),
     sign("="),
     factor("data", a, symbol("ᾱ", "t")),
-    tile(x_0, ["digit ", symbol("x", "0")]),
+    tile("ex-secret", x_0, ["digit ", symbol("x", "0")]),
     sign("+"),
     factor("noise", s, "1 − ", symbol("ᾱ", "t")),
-    tile(eps, ["noise ", symbol("ε")], newNoise),
+    tile("ex-secret", eps, ["noise ", symbol("ε")], newNoise),
   );
   const draw = () => {
     const share = alpha_bar[state.t];
@@ -102,8 +104,8 @@ function equation({ alpha_bar, pictures, rows, columns }, state, change) {
     a.textContent = Math.sqrt(share).toFixed(2);
     s.textContent = Math.sqrt(1 - share).toFixed(2);
     x_t.draw(jump(digit, noise, share), `x_t, digit and noise at t = ${state.t}`);
-    x_0.draw(hidden ? digit.map(() => 0) : digit, hidden ? "x_0, hidden" : `x_0, the digit ${state.digit}`);
-    eps.draw(hidden ? noise.map(() => 0) : noise, hidden ? "epsilon, hidden" : "epsilon, the noise");
+    x_0.draw(digit, hidden ? "x_0, hidden" : `x_0, the digit ${state.digit}`);
+    eps.draw(noise, hidden ? "epsilon, hidden" : "epsilon, the noise");
     node.classList.toggle("ex-hidden", hidden);
     newNoise.disabled = hidden; // a second draw would be a second look at the same digit
   };
@@ -112,7 +114,8 @@ function equation({ alpha_bar, pictures, rows, columns }, state, change) {
 
 /** The slider over t, and below it the two coefficients with the same t to drag. */
 function timeline({ T, alpha_bar }, state, change) {
-  const move = (t) => change({ t: Math.round(t), mode: state.mode === "hidden" ? "hidden" : "open" });
+  const mode = () => (state.mode === "hidden" ? "hidden" : "open"); // what was told is old now
+  const move = (t) => change({ t: Math.round(t), mode: mode() });
   const time = slider({ label: ["step ", symbol("t")], range: [0, T], step: 1, onInput: move });
   alignWithPlot(time);
   const area = plot({
@@ -123,10 +126,9 @@ function timeline({ T, alpha_bar }, state, change) {
   const [a, s] = drawCoefficients(area, alpha_bar);
   const guide = curve(area, "guide", []);
   const noiseDot = point(area, "noise", s[0]);
-  const name = "step t, on the curve of the digit's coefficient";
-  const marker = draggable(area, {
-    kind: "data", along: "x", step: 1, name, position: a[0], onMove: ([t]) => move(t),
-  });
+  const onMove = ([t]) => move(t);
+  const handle = { kind: "data", along: "x", step: 1, name: "step t in the plot", position: a[0] };
+  const marker = draggable(area, { ...handle, onMove });
   let drawn = 0;
   const draw = () => {
     const { t, readings } = state;
@@ -134,7 +136,10 @@ function timeline({ T, alpha_bar }, state, change) {
     time.set(t, text);
     marker(a[t], text);
     noiseDot(s[t]);
-    guide([[t, 0], [t, 1]]);
+    guide([
+      [t, 0],
+      [t, 1],
+    ]);
     for (; drawn < readings.length; drawn++) {
       const { t, right } = readings[drawn];
       point(area, right ? "right" : "wrong", [t, 0]);
@@ -153,8 +158,11 @@ function drawCoefficients(area, alpha_bar) {
   const high = s.find(([, value]) => value > 0.8) ?? s.at(-1);
   note(area, "data above right", low, "digit ", root(symbol("ᾱ", "t")));
   note(area, "noise below right", high, "noise ", root("1 − ", symbol("ᾱ", "t")));
-  const even = a.find(([, value]) => value ** 2 < 0.5);
-  if (even) note(area, "left", even, "SNR 1");
+  const even = alpha_bar.findIndex((share) => share < 0.5);
+  if (even > 0) {
+    curve(area, "mark", [[even, 0], a[even]]);
+    note(area, "above right muted", [even, 0], "SNR = 1");
+  }
   return [a, s];
 }
 
@@ -163,33 +171,35 @@ function words(model, state) {
   const sentence = liveSentence();
   const question = element("p", { class: "ex-question" });
   question.append("Up to which ", symbol("t"), " can you still read the digit, and what is the ");
-  question.append("signal-to-noise ratio there? Hide the digit, and go left until you can tell.");
+  question.append("signal-to-noise ratio (SNR) there? Hide the digit, and go left until you know.");
   const draw = () => sentence.say(...(state.mode === "told" ? verdict : setting)(model, state));
-  return { node: element("div", {}, sentence.node, question), draw };
+  return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
 }
 
 function setting({ T, alpha_bar, snr }, { t, mode }) {
-  const place = ["At ", symbol("t"), ` = ${t} of ${T}, `];
-  if (t === 0) return [...place, "no noise has been added: ", symbol("x", "0"), " is the digit itself."];
+  const time = ["At ", symbol("t"), ` = ${t} of ${T}, `];
+  if (t === 0) return [...time, "there is no noise yet: ", symbol("x", "0"), " is the digit itself."];
   const [a, s] = [alpha_bar[t], 1 - alpha_bar[t]].map((share) => Math.sqrt(share).toFixed(2));
   const next = mode === "hidden" ? " Go left until you can read it, then answer above." : "";
   return [
-    ...place,
+    ...time,
     symbol("x", "t"),
     ` is ${a} parts digit and ${s} parts noise; the signal-to-noise ratio is ${format(snr[t])}.${next}`,
   ];
 }
 
 function verdict({ snr }, { t, digit, guess, readings }) {
-  const text = [`It is a ${digit}.`];
-  if (guess !== null) {
-    const took = guess === digit ? "You read it" : `You took it for a ${guess}`;
-    text.push(` ${took} at `, symbol("t"), ` = ${t}, where the signal-to-noise ratio is ${format(snr[t])}.`);
-  }
-  const right = readings.filter((reading) => reading.right);
-  if (readings.length > 1) text.push(` So far you have read ${right.length} of ${readings.length}`);
-  if (readings.length > 1 && right.length) {
-    text.push(", the noisiest at ", symbol("t"), ` = ${Math.max(...right.map((reading) => reading.t))}.`);
-  }
-  return text;
+  if (guess === null) return [`It is a ${digit}.`];
+  const right = readings.filter((reading) => reading.right).map((reading) => reading.t);
+  const took = guess === digit ? "you read it" : `you took it for a ${guess}`;
+  const tally = [` So far you have read ${right.length} of ${readings.length}`];
+  if (right.length) tally.push(", the noisiest at ", symbol("t"), ` = ${Math.max(...right)}`);
+  const dot = [` The ${guess === digit ? "filled" : "hollow"} dot on the axis marks it`];
+  return [
+    `It is a ${digit}, and ${took} at `,
+    symbol("t"),
+    ` = ${t}, where the signal-to-noise ratio is ${format(snr[t])}.`,
+    ...(readings.length > 1 ? tally : dot),
+    ".",
+  ];
 }

@@ -4,7 +4,9 @@ MyST-NB would run them one after the other. Each kernel gets one thread for its 
 chapters do not fight for the cores, and their numbers repeat from run to run.
 """
 
+import atexit
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -56,7 +58,7 @@ def execute(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     if not todo:
         return
     logger.info("executing %d of %d chapters", len(todo), len(env.found_docs))
-    failures = 0
+    failures = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # the work is in the kernels' processes
         running = {
             pool.submit(_run, path, notebook, app.config.nb_execution_timeout): (path, notebook)
@@ -66,16 +68,17 @@ def execute(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
             path, notebook = running[future]
             name, result = path.relative_to(app.srcdir), future.result()
             if result.err:
-                failures += 1
-                logger.error(
-                    "%s", _what_failed(notebook, result), location=f"{name}:{_line(notebook)}"
-                )
+                logger.error("%s", result.exc_string, location=f"{name}:{_line(notebook)}")
+                failures.append(f"{name}:{_line(notebook)}: {_what_failed(notebook, result)}")
                 continue
             logger.info("executed %s in %.1f s", name, result.time)
             bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": result.time})
             cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
     if failures:
-        raise ExtensionError(f"{failures} of {len(todo)} chapters failed to run, see above")
+        summary = "\n".join(["Chapters that failed to run:", *failures])
+        # Jupyter Book prints a page of its own traceback; these lines should stand below it.
+        atexit.register(print, summary, file=sys.stderr)
+        raise ExtensionError(summary)
 
 
 def executed_notebook(app: Sphinx, doc: str) -> NotebookNode | None:
@@ -122,5 +125,5 @@ def _line(notebook: NotebookNode) -> int:
 def _what_failed(notebook: NotebookNode, result: ExecutionResult) -> str:
     for output in notebook.cells[_failed_cell(notebook)].get("outputs", []):
         if output.output_type == "error":
-            return f"cell failed: {output.ename}: {output.evalue}\n{result.exc_string}"
-    return f"cell failed: {type(result.err).__name__}\n{result.exc_string}"
+            return f"{output.ename}: {output.evalue}"
+    return f"{type(result.err).__name__}: {result.err}"
