@@ -45,6 +45,7 @@ def style() -> None:
     from matplotlib_inline.config import InlineBackend
 
     inline = InlineBackend.instance(parent=shell)
+    inline.shell = shell  # the backend itself does so only at the first pyplot figure
     inline.print_figure_kwargs = {"bbox_inches": "tight", "facecolor": "white"}
     inline.figure_formats = {"retina"}  # twice the pixels, shown at the size of figure.figsize
 
@@ -79,7 +80,8 @@ def grid(
         bottom += len(strips[-1])
     canvas = np.concatenate(strips)
     figure.set_size_inches(max(2.5, columns * inches), bottom * inches / (W + _gap(W)) + 0.3)
-    ax.imshow(canvas.squeeze(2) if C == 1 else canvas, cmap="gray", vmin=0, vmax=255)
+    picture = canvas.squeeze(2) if C == 1 else canvas
+    ax.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
     ax.spines[:].set_visible(False)
@@ -104,7 +106,6 @@ def trajectories(paths: Array, data: Array | None = None) -> Figure:
     (x_T, y_T), (x_0, y_0) = lines[0].T, lines[-1].T
     ax.scatter(x_T, y_T, s=22, facecolors="none", edgecolors=NOISE, label="$x_T$", zorder=3)
     ax.scatter(x_0, y_0, s=16, color=MODEL, label="$x_0$", zorder=4)
-    ax.autoscale_view()
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
     return figure
 
