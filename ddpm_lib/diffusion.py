@@ -1,45 +1,240 @@
 """The Gaussian algebra of DDPM, each formula in the names of the page.
 
-Throughout, a = sqrt(alpha_bar_t) and s = sqrt(1 - alpha_bar_t), so that a^2 + s^2 = 1.
+Throughout, a = sqrt(alpha_bar_t) and s = sqrt(1 - alpha_bar_t), so that a^2 + s^2 = 1, and u is a
+time earlier than t. Draw t on the CPU, where the tables are: to ask a device for it is to wait.
 """
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, SupportsIndex
 
 import torch
 from torch import Tensor
 
-from ddpm_lib.schedules import Schedule
+from ddpm_lib.schedules import Schedule, describe
+
+Time = int | Tensor  # one time for all pictures, or (B,)
 
 
-def noise(schedule: Schedule, x_0: Tensor, t: int | Tensor, eps: Tensor) -> Tensor:
+class Gaussian(NamedTuple):
+    """Independent normal pixels."""
+
+    mean: Tensor  # (B, ...)
+    var: Tensor  # (B, 1, ..., 1), or () for one time
+
+
+class Prediction(NamedTuple):
+    """What x_t = a x_0 + s eps was made of, according to a network or to exact knowledge."""
+
+    x_0: Tensor
+    eps: Tensor
+
+
+class Parameterization(NamedTuple):
+    """What a network is trained to output, and how that output is read."""
+
+    target: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]  # (x_0, eps, a, s)
+    decode: Callable[[Tensor, Tensor, Tensor, Tensor], Prediction]  # (out, x_t, a, s)
+
+
+Network = Callable[[Tensor, Tensor], Tensor]  # (x_t (B, ...), t (B,)) -> (B, ...)
+Denoiser = Callable[[Tensor, Time], Prediction]  # (x_t, t): a network that has been decoded
+Variance = Callable[[Schedule, Time, Time], Tensor]  # (schedule, t, u) -> of a step from t to u
+Randn = Callable[[torch.Size], Tensor]  # shape -> standard normal noise
+
+
+# From data to noise
+
+
+def noise(schedule: Schedule, x_0: Tensor, t: Time, eps: Tensor) -> Tensor:
     """A draw of q(x_t | x_0), made from x_0 and standard normal eps (Ho et al. 2020, eq. 4).
 
     x_0, eps: (B, ...);  t: one time for all, or (B,)  ->  x_t: (B, ...)
     """
-    if eps.shape != x_0.shape:
-        raise ValueError(f"eps has the shape of x_0, {tuple(x_0.shape)}, got {tuple(eps.shape)}")
+    check(x_0, "x_0")
+    check(eps, "eps", like=x_0)
     a, s = signal_and_noise(schedule, t, like=x_0)
     return a * x_0 + s * eps
 
 
-def signal_and_noise(schedule: Schedule, t: int | Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+def signal_and_noise(schedule: Schedule, t: Time, like: Tensor) -> tuple[Tensor, Tensor]:
     """a = sqrt(alpha_bar_t) and s = sqrt(1 - alpha_bar_t), shaped to multiply `like`."""
-    alpha_bar = schedule.alpha_bar
-    return at(alpha_bar.sqrt(), t, like), at((1 - alpha_bar).sqrt(), t, like)
+    a, s = schedule.alpha_bar.sqrt(), schedule.one_minus_alpha_bar.sqrt()
+    return at(a, t, like), at(s, t, like)
 
 
-def at(table: Tensor, t: int | Tensor, like: Tensor) -> Tensor:
-    """table[t] in the dtype and on the device of `like`, shaped to multiply it.
+def at(table: Tensor, t: Time, like: Tensor) -> Tensor:
+    """table[t], shaped to multiply `like`.
 
-    table: (T+1,);  t: one time, or (B,);  like: (B, ...)  ->  (1 or B, 1, ..., 1)
+    table: (T+1,);  t: one time, or (B,);  like: (B, ...)  ->  () or (B, 1, ..., 1)
     """
     if not like.is_floating_point():
         raise TypeError(f"pictures enter as floats in [-1, 1], got {like.dtype}: use data.scale")
+    return fit(table[steps(t, 0, len(table) - 1)], like)
+
+
+def kernel(schedule: Schedule, x_u: Tensor, t: Time, u: Time | None = None) -> Gaussian:
+    """q(x_t | x_u), by default the single step from u = t - 1 (Ho et al. 2020, eq. 2)."""
+    check(x_u, "x_u")
+    beta_t = beta(schedule, t, u)
+    return Gaussian(fit((1 - beta_t).sqrt(), x_u) * x_u, fit(beta_t, x_u))
+
+
+def beta(schedule: Schedule, t: Time, u: Time | None = None) -> Tensor:
+    """The variance of q(x_t | x_u), 1 - alpha_bar_t / alpha_bar_u: beta_t for u = t - 1.
+
+    t, u: one time, or (B,)  ->  () or (B,) float64
+    """
+    t, u = _pair(schedule, t, u)
+    return -torch.expm1(schedule.log_alpha_bar[t] - schedule.log_alpha_bar[u])
+
+
+# And back
+
+
+def beta_tilde(schedule: Schedule, t: Time, u: Time | None = None) -> Tensor:
+    """The variance of q(x_u | x_t, x_0), by default for u = t - 1 (Ho et al. 2020, eq. 7).
+
+    t, u: one time, or (B,)  ->  () or (B,) float64
+    """
+    t, u = _pair(schedule, t, u)
+    s_squared = schedule.one_minus_alpha_bar
+    return s_squared[u] / s_squared[t] * beta(schedule, t, u)
+
+
+def posterior(
+    schedule: Schedule, x_0: Tensor, x_t: Tensor, t: Time, u: Time | None = None
+) -> Gaussian:
+    """q(x_u | x_t, x_0), by default of u = t - 1: mu_tilde, beta_tilde (Ho et al. 2020, eq. 7)."""
+    check(x_0, "x_0")
+    check(x_t, "x_t", like=x_0)
+    t, u = _pair(schedule, t, u)
+    beta_t, s_squared = beta(schedule, t, u), schedule.one_minus_alpha_bar
+    from_x_0 = schedule.alpha_bar[u].sqrt() * beta_t / s_squared[t]
+    from_x_t = (1 - beta_t).sqrt() * s_squared[u] / s_squared[t]
+    mu_tilde = fit(from_x_0, x_0) * x_0 + fit(from_x_t, x_0) * x_t
+    return Gaussian(mu_tilde, fit(beta_tilde(schedule, t, u), x_0))
+
+
+# What the network learns
+
+EPS = Parameterization(  # Ho et al. 2020, eq. 14
+    target=lambda x_0, eps, a, s: eps,
+    decode=lambda out, x_t, a, s: Prediction((x_t - s * out) / a, out),
+)
+X_0 = Parameterization(
+    target=lambda x_0, eps, a, s: x_0,
+    decode=lambda out, x_t, a, s: Prediction(out, (x_t - a * out) / s),
+)
+V = Parameterization(  # Salimans & Ho 2022, sec. 4
+    target=lambda x_0, eps, a, s: a * eps - s * x_0,
+    decode=lambda out, x_t, a, s: Prediction(a * x_t - s * out, s * x_t + a * out),
+)
+
+
+def loss(
+    schedule: Schedule,
+    network: Network,
+    parameterization: Parameterization,
+    x_0: Tensor,
+    *,
+    t: Time,
+    eps: Tensor,
+) -> Tensor:
+    """The network's squared error on each picture, a mean over its pixels.
+
+    The mean of it over t and eps is L_simple (Ho et al. 2020, eq. 14).
+
+    x_0, eps: (B, ...);  t: one time in 1..T, or (B,)  ->  (B,)
+    """
+    t = steps(t, 1, schedule.T)
+    x_t = noise(schedule, x_0, t, eps)
+    target = parameterization.target(x_0, eps, *signal_and_noise(schedule, t, like=x_0))
+    return (run(network, x_t, t) - target).square().reshape(len(x_0), -1).mean(1)
+
+
+def run(network: Network, x_t: Tensor, t: Time) -> Tensor:
+    """The network's output, with one t for each picture, and refused if it would be broadcast."""
+    out = network(x_t, _send(torch.as_tensor(t).expand(len(x_t)), x_t))
+    if out.shape != x_t.shape:
+        raise ValueError(
+            f"a network returns the shape of x_t, {tuple(x_t.shape)}, got {tuple(out.shape)}"
+        )
+    return out.to(x_t.dtype)  # under autocast it is bfloat16
+
+
+# Noise
+
+
+def normal(like: Tensor) -> Randn:
+    """Noise in the dtype and on the device of `like`."""
+    return partial(torch.randn, dtype=like.dtype, device=like.device)
+
+
+def draw(randn: Randn, like: Tensor) -> Tensor:
+    """Noise for `like`, from a function that knows only its shape.
+
+    randn_like would fill a channels-last tensor in another order: other noise from the same seed.
+    """
+    z = randn(like.shape)
+    if z.shape != like.shape:
+        raise ValueError(f"randn returns the shape {tuple(like.shape)}, got {tuple(z.shape)}")
+    return z.to(like)
+
+
+# At the boundary
+
+
+def check(x: Tensor, name: str, like: Tensor | None = None) -> None:
+    """Refuse a batch that torch would accept, and compute nonsense with."""
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        raise TypeError(f"{name} is a tensor of floats, got {describe(x)}: see data.scale")
+    if x.ndim == 0 or x.numel() == 0:
+        raise ValueError(f"{name} is a batch (B, ...) of at least one, got {tuple(x.shape)}")
+    if like is not None and x.shape != like.shape:
+        raise ValueError(f"{name} has the shape {tuple(like.shape)}, got {tuple(x.shape)}")
+    # Only where looking is free: any other device would have to be waited for, at each step.
+    if x.device.type == "cpu" and not x.isfinite().all():
+        raise ValueError(f"{name} is finite, got {int((~x.isfinite()).sum())} values that are not")
+
+
+def steps(t: Time, first: int, last: int) -> Tensor:
+    """t as an int64 tensor on the CPU, with every time in first..last.  ->  () or (B,)"""
+    if isinstance(t, bool) or not isinstance(t, SupportsIndex):
+        raise TypeError(f"t counts noising steps and is an integer, got {describe(t)}")
     t = torch.as_tensor(t, device="cpu")
     if t.dtype not in (torch.int64, torch.int32):
         raise TypeError(f"t counts noising steps and is an integer, got {t.dtype}")
-    if t.ndim > 1 or (t.ndim == 1 and len(t) != len(like)):
+    if t.ndim > 1 or t.numel() == 0:
+        raise ValueError(f"t is one time, or one for each picture, got shape {tuple(t.shape)}")
+    if not (first <= t.min() and t.max() <= last):
+        raise ValueError(f"t lies in {first}..{last}, got {t.min()}..{t.max()}")
+    return t.long()
+
+
+def fit(values: Tensor, like: Tensor) -> Tensor:
+    """Values for one time, (), or for each picture, (B,), in the dtype of `like`, to multiply it.
+
+    The value for one time stays on the CPU, where torch takes it for a number: no copy to a device.
+    """
+    values = values.to(like.dtype)
+    if values.ndim == 0:
+        return values
+    if len(values) != len(like):
         raise ValueError(
-            f"t is one time, or one for each of the {len(like)} pictures, got {tuple(t.shape)}"
+            f"t is one time, or one for each of the {len(like)} pictures, got {len(values)} times"
         )
-    if t.numel() and not (0 <= t.min() and t.max() < len(table)):
-        raise ValueError(f"t lies in 0..{len(table) - 1}, got {t.min()}..{t.max()}")
-    return table[t].to(like).reshape(-1, *[1] * (like.ndim - 1))
+    return _send(values, like).reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _send(values: Tensor, like: Tensor) -> Tensor:
+    # CUDA reads the values before it lets go of the host; another device may read them too late.
+    return values.to(like.device, non_blocking=like.is_cuda)
+
+
+def _pair(schedule: Schedule, t: Time, u: Time | None) -> tuple[Tensor, Tensor]:
+    t = steps(t, 1, schedule.T)
+    u = t - 1 if u is None else steps(u, 0, schedule.T)
+    if not (u < t).all():
+        raise ValueError(f"u is earlier than t, got u = {u.tolist()} and t = {t.tolist()}")
+    return t, u

@@ -1,0 +1,156 @@
+"""From noise to data: a step goes from x_t to an earlier x_u, and `sample` takes one after another.
+
+A step is a function of all that it depends on. It gets the denoiser and not its answer, so that it
+may ask more than once; it keeps nothing, so that steps of different kinds can be mixed.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from ddpm_lib.diffusion import (
+    Denoiser,
+    Network,
+    Parameterization,
+    Prediction,
+    Randn,
+    Time,
+    Variance,
+    beta_tilde,
+    check,
+    draw,
+    fit,
+    normal,
+    posterior,
+    run,
+    signal_and_noise,
+    steps,
+)
+from ddpm_lib.schedules import Schedule
+
+# (schedule, denoise, x_t, t, u, randn) -> x_u
+Step = Callable[[Schedule, Denoiser, Tensor, int, int, Randn], Tensor]
+
+
+def sample(
+    step: Step,
+    schedule: Schedule,
+    denoise: Denoiser,
+    x_T: Tensor,
+    times: Sequence[int] | None = None,
+    *,
+    randn: Randn | None = None,
+) -> Iterator[Tensor]:
+    """x_u after each step; the last is x_0 (Ho et al. 2020, alg. 2).
+
+    x_T: (B, ...), noise of time times[0];  times: T, ..., 0, by default every one;
+    randn: shape -> noise, such as partial(torch.randn, generator=...) for the same noise again
+    """
+    check(x_T, "x_T")
+    times = strided(schedule.T, schedule.T) if times is None else list(times)
+    if len(times) < 2 or any(u >= t for t, u in pairwise(times)):
+        raise ValueError(f"times go down from T to 0, got {times}")
+    steps(torch.tensor(times), 0, schedule.T)
+    randn = randn or normal(x_T)
+
+    def walk() -> Iterator[Tensor]:
+        x_t = x_T
+        for t, u in pairwise(times):
+            # Not around the yield: the caller's code would run without gradients too. And not in
+            # inference mode: it saves nothing beside a network, and what it makes can be neither
+            # trained on, nor changed in place, nor differentiated by a denoiser that is guided.
+            with torch.no_grad():
+                x_t = step(schedule, denoise, x_t, t, u, randn)
+            yield x_t
+
+    return walk()  # a generator in its own right would complain only when asked for the first x_u
+
+
+def strided(T: int, n: int) -> list[int]:
+    """The n + 1 times of n equal strides: T, ..., 0."""
+    if not 1 <= n <= T:
+        raise ValueError(f"T = {T} steps are walked in 1 to {T} strides, got {n}")
+    return [T * k // n for k in range(n, -1, -1)]
+
+
+def ddpm(variance: Variance = beta_tilde) -> Step:
+    """A draw of the posterior with the predicted x_0 (Ho et al. 2020, alg. 2, line 4).
+
+    variance: beta, beta_tilde, or any function (schedule, t, u) -> sigma^2
+    """
+
+    def step(  # noqa: PLR0917 - all that a step depends on
+        schedule: Schedule, denoise: Denoiser, x_t: Tensor, t: int, u: int, randn: Randn
+    ) -> Tensor:
+        mu = posterior(schedule, denoise(x_t, t).x_0, x_t, t, u).mean
+        if u == 0:
+            return mu  # noise would only be seen
+        sigma = torch.as_tensor(variance(schedule, t, u), dtype=torch.float64).sqrt()
+        return mu + fit(sigma, x_t) * draw(randn, x_t)
+
+    return step
+
+
+def ddim(eta: float = 0.0) -> Step:
+    """x_0 and eps as predicted, mixed for u (DDIM, Song et al. 2021, eq. 12); ddpm() at eta = 1."""
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta goes from 0, no fresh noise, to 1, as much as DDPM, got {eta}")
+
+    def step(  # noqa: PLR0917 - all that a step depends on
+        schedule: Schedule, denoise: Denoiser, x_t: Tensor, t: int, u: int, randn: Randn
+    ) -> Tensor:
+        x_0, eps = denoise(x_t, t)
+        var = eta**2 * beta_tilde(schedule, t, u)
+        kept = (schedule.one_minus_alpha_bar[u] - var).clamp(min=0)  # rounding can make it -1e-17
+        x_u = fit(schedule.alpha_bar[u].sqrt(), x_t) * x_0 + fit(kept.sqrt(), x_t) * eps
+        return x_u + fit(var.sqrt(), x_t) * draw(randn, x_t) if var > 0 else x_u
+
+    return step
+
+
+def heun() -> Step:
+    """The trapezoid rule for dx = x_0 da + eps ds, of which ddim() is the Euler step.
+
+    In a and s, and not in s / a as Karras et al. 2022 (alg. 1): near T that ratio takes steps that
+    are too large, and x_0 would no longer stay in the range that it was clipped to.
+    """
+    euler = ddim()
+
+    def step(  # noqa: PLR0917 - all that a step depends on
+        schedule: Schedule, denoise: Denoiser, x_t: Tensor, t: int, u: int, randn: Randn
+    ) -> Tensor:
+        first = denoise(x_t, t)
+        x_u = euler(schedule, lambda x, t: first, x_t, t, u, randn)
+        if u == 0:
+            return x_u  # no network was trained to denoise x_0
+        second = denoise(x_u, u)
+        a, s = schedule.alpha_bar.sqrt(), schedule.one_minus_alpha_bar.sqrt()
+        da, ds = fit(a[u] - a[t], x_t), fit(s[u] - s[t], x_t)
+        return x_t + da * (first.x_0 + second.x_0) / 2 + ds * (first.eps + second.eps) / 2
+
+    return step
+
+
+def denoiser(
+    schedule: Schedule,
+    network: Network,
+    parameterization: Parameterization,
+    clip: float | None = 1.0,
+) -> Denoiser:
+    """A network, decoded, with x_0 kept in [-clip, clip] where the data is (None: anywhere)."""
+    if clip is not None and not clip > 0:
+        raise ValueError(f"clip is the largest value in the data, or None, got {clip}")
+
+    def denoise(x_t: Tensor, t: Time) -> Prediction:
+        check(x_t, "x_t")
+        t = steps(t, 1, schedule.T)
+        a, s = signal_and_noise(schedule, t, like=x_t)
+        prediction = parameterization.decode(run(network, x_t, t), x_t, a, s)
+        if clip is None:
+            return prediction
+        x_0 = prediction.x_0.clamp(-clip, clip)
+        return Prediction(x_0, (x_t - a * x_0) / s)  # so that both still make up x_t
+
+    return denoise
