@@ -15,7 +15,7 @@
 # 30 minutes to read, a few seconds to run on a laptop's CPU. You need the mean and variance of a random variable, and the normal distribution $\mathcal N(\mu, \sigma^2)$.
 # :::
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code of this figure", "code_prompt_hide": "Hide the code", "image": {"alt": "Three handwritten digits, a 0, a 3 and a 7, each shown at seven times from left to right. At t = 0 they are clean. At t = 50 they look grainy, at t = 200 they are still readable, at t = 400 only a hint of the strokes remains, and from t = 600 on nothing but noise is visible."}, "figure": {"name": "fig-film", "caption": "The forward process on three digits of 8×8 pixels. Each row is one picture $x_0$ and what becomes of it after $t$ steps; all pictures share one gray scale."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Three handwritten digits, a 0, a 3 and a 7, each shown at seven times from left to right. At t = 0 they are clean. At t = 50 they look grainy, at t = 200 they are still readable, at t = 400 only a hint of the strokes remains, and from t = 600 on nothing but noise is visible."}, "figure": {"name": "fig-film", "caption": "The forward process on three digits of 8×8 pixels. Each row is one picture $x_0$ and what becomes of it after $t$ steps; all pictures share one gray scale."}}
 import torch
 
 from ddpm_lib.data import digits, scale
@@ -85,6 +85,8 @@ claim(
 )
 
 # %% [markdown]
+# The line below the cell is its result: the number of the equation, how far the two sides lie apart, how far they may, and the wrong versions that were found to be wrong. From here on the page shows this line alone, with the check folded beneath it. All of them are collected in the [ledger](../book/claims.md).
+#
 # Suppose the pixel has variance 1 before the step. It has variance 1 after the step exactly if $k_t^2 + \beta_t = 1$. We take the positive root, since a negative one would turn the picture into its negative at every step:
 #
 # $$
@@ -93,7 +95,7 @@ claim(
 #
 # The next cell puts this $k_t$ into {eq}`eq:variance-step` for symbolic $\beta$ and asks sympy whether the result is 1. Two other choices are common enough to name. With $k_t = 1$, nothing is shrunk and the variance grows with every step. With $k_t = 1 - \beta_t$, the shares of picture and noise add up to one, which looks natural, but it is variances that must balance.
 
-# %%
+# %% tags=["claim"]
 import sympy as sp
 
 b = sp.Symbol("beta", positive=True)
@@ -122,8 +124,9 @@ claim(
 # %%
 T = 1000
 beta = torch.cat([torch.zeros(1), torch.linspace(1e-4, 0.02, T, dtype=torch.float64)])
-t = torch.arange(1, T + 1, dtype=torch.float64)
 
+# %% tags=["claim"]
+t = torch.arange(1, T + 1, dtype=torch.float64)
 claim(
     "eq:linear",
     got=beta[1:],
@@ -155,6 +158,7 @@ lost = variances(1 - beta)
 print(f"digits: variance {Var_0:.3f}; after {T} steps:")
 print(f"k = √(1 − β): {kept[T]:.4f}   k = 1: {grown[T]:.2f}   k = 1 − β: {lost[T]:.3f}")
 
+# %% tags=["claim"]
 claim(
     "eq:variance-drift",
     got=kept[1:] - 1,
@@ -162,7 +166,7 @@ claim(
     rejects={"the root of the factor": (1 - beta[1:]).sqrt() * (kept[:-1] - 1)},
 )
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code of this figure", "code_prompt_hide": "Hide the code", "image": {"alt": "Variance of x_t against t from 0 to 1000, on a logarithmic axis, for three choices of k. All start at 0.57. With k = 1 the curve climbs to about 11. With k = 1 minus beta it settles at about 0.5. With k equal to the square root of 1 minus beta it rises gently to 1 and stays there."}, "figure": {"name": "fig-variance", "caption": "The variance of a pixel over a thousand steps. Only $k_t = \\sqrt{1-\\beta_t}$ leads to variance 1, from any start."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Variance of x_t against t from 0 to 1000, on a logarithmic axis, for three choices of k. All start at 0.57. With k = 1 the curve climbs to about 11. With k = 1 minus beta it settles at about 0.5. With k equal to the square root of 1 minus beta it rises gently to 1 and stays there."}, "figure": {"name": "fig-variance", "caption": "The variance of a pixel over a thousand steps. Only $k_t = \\sqrt{1-\\beta_t}$ leads to variance 1, from any start."}}
 import matplotlib.pyplot as plt
 
 fig, ax = plt.subplots(figsize=(6, 3))
@@ -198,6 +202,8 @@ plt.show()
 
 # %%
 alpha = 1 - beta
+
+# %% tags=["claim"]
 step = alpha[500].sqrt() * 0.5 + beta[500].sqrt() * torch.randn(1_000_000, dtype=torch.float64)
 claim(
     "eq:kernel",
@@ -221,7 +227,7 @@ claim(
 # x_2 = \sqrt{\alpha_2 \alpha_1}\;x_0 + \sqrt{\alpha_2 \beta_1}\;\epsilon_1 + \sqrt{\beta_2}\;\epsilon_2 .
 # $$ (eq:two-steps)
 
-# %%
+# %% tags=["claim"]
 a1, a2 = sp.symbols("alpha_1 alpha_2", positive=True)
 X, E1, E2 = sp.symbols("x_0 epsilon_1 epsilon_2", real=True)
 b1, b2 = 1 - a1, 1 - a2
@@ -275,7 +281,7 @@ claim(
 #
 # which is the function of $\mathcal N(0, a^2 + b^2)$. The claims do the same with sympy, starting from the integral over the normal density.
 
-# %%
+# %% tags=["claim"]
 s, mu = sp.symbols("s mu", real=True)
 z = sp.Symbol("z", real=True)
 sigma, a, b = sp.symbols("sigma a b", positive=True)
@@ -327,7 +333,7 @@ claim(
 #
 # Two steps look like one step, whose $\alpha$ is the product of the two.
 
-# %%
+# %% tags=["claim"]
 claim(
     "eq:two-step-variance",
     got=a2 * (1 - a1) + (1 - a2),
@@ -389,7 +395,7 @@ claim(
 #
 # Two claims guard it. The first is the induction step {eq}`eq:induction` in symbols. The second takes a thousand honest steps for two hundred thousand pixels that all start at $x_0 = 0.8$, stops at four times on the way, and compares mean and variance with the jump. Among the rejected versions are four that have been published.
 
-# %%
+# %% tags=["claim"]
 at, abar = sp.symbols("alpha_t alphabar_{t-1}", positive=True)
 claim(
     "eq:induction",
@@ -413,6 +419,7 @@ for t in range(1, T + 1):
         seen.append(x)
 seen = torch.stack(seen, dim=1)  # (200000, 4)
 
+# %% tags=["claim"]
 claim(
     "eq:jump",
     got=mean(seen),
@@ -444,18 +451,24 @@ claim(
 #
 # The mean and the variance have been checked. That the distribution is *normal* has not, so the next claim compares more: the share of the 200 000 walked pixels below each of seven thresholds at $t = 100$ with what {eq}`eq:marginal` predicts.
 
-# %%
+# %% tags=["claim"]
 thresholds = torch.linspace(-0.2, 1.6, 7, dtype=torch.float64)
-q = torch.distributions.Normal(alpha_bar[100].sqrt() * 0.8, (1 - alpha_bar[100]).sqrt())
-wide = torch.distributions.Normal(alpha_bar[100].sqrt() * 0.8, (1 - alpha_bar[100]).pow(0.25))
+center, spread = alpha_bar[100].sqrt() * 0.8, (1 - alpha_bar[100]).sqrt()
+normal = torch.distributions.Normal
 claim(
     "eq:marginal",
     got=mean(seen[:, 1:2] < thresholds),
-    want=q.cdf(thresholds),
-    rejects={"a root too many": wide.cdf(thresholds), "the mean not shrunk": q.cdf(thresholds - 0.04)},
+    want=normal(center, spread).cdf(thresholds),
+    rejects={
+        "the mean not shrunk": normal(0.8, spread).cdf(thresholds),
+        "a root too many": normal(center, spread.sqrt()).cdf(thresholds),
+        "an even spread of that variance": (0.5 + (thresholds - center) / (12**0.5 * spread)).clamp(
+            0, 1
+        ),
+    },
 )
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code of this figure", "code_prompt_hide": "Hide the code", "image": {"alt": "Twelve jagged random paths of one pixel over 1000 steps, all starting at 0.8. A smooth curve, the mean, falls from 0.8 to 0. A shaded band of two standard deviations around it is narrow at the start and widens to plus and minus 2, where it stays. The paths remain within the band nearly all the time."}, "figure": {"name": "fig-fan", "caption": "One pixel that starts at 0.8, walked twelve times through a thousand steps. The band is the jump: mean $\\sqrt{\\bar\\alpha_t}\\,x_0$ and two standard deviations $\\sqrt{1-\\bar\\alpha_t}$ on either side. At the right end nothing tells where the path began."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Twelve jagged random paths of one pixel over 1000 steps, all starting at 0.8. A smooth curve, the mean, falls from 0.8 to 0. A shaded band of two standard deviations around it is narrow at the start and widens to plus and minus 2, where it stays. The paths remain within the band nearly all the time."}, "figure": {"name": "fig-fan", "caption": "One pixel that starts at 0.8, walked twelve times through a thousand steps. The band is the jump: mean $\\sqrt{\\bar\\alpha_t}\\,x_0$ and two standard deviations $\\sqrt{1-\\bar\\alpha_t}$ on either side. At the right end nothing tells where the path began."}}
 paths = [torch.full((12,), 0.8, dtype=torch.float64)]
 for t in range(1, T + 1):
     paths.append(alpha[t].sqrt() * paths[-1] + beta[t].sqrt() * torch.randn(12, dtype=x.dtype))
@@ -480,7 +493,7 @@ plt.show()
 #
 # Training needs each $x_t$ by itself, so the jump is all it takes. The way back, in chapter 4, is about neighbors on a path, $x_{t-1}$ and $x_t$, and there this covariance is the heart of the matter.
 
-# %%
+# %% tags=["claim"]
 u, t = 100, 300
 x_u, x_t = (seen[:, stops.index(time)] - alpha_bar[time].sqrt() * 0.8 for time in (u, t))
 claim(
@@ -499,6 +512,7 @@ claim(
 #
 # For one time $t$, {eq}`eq:jump` is one line. Let us write it as a function of the noise, so that the caller decides what is drawn. We write $a = \sqrt{\bar\alpha_t}$ and $s = \sqrt{1-\bar\alpha_t}$, for signal and noise.
 
+
 # %%
 def jump(x_0, t, eps):
     """x_t from x_0 and standard normal eps of the same shape."""
@@ -509,6 +523,7 @@ def jump(x_0, t, eps):
 # %% [markdown]
 # Training wants more: a batch of pictures, each at a time of its own. So $t$ becomes a vector with one entry for each picture, and `alpha_bar[t]` does too. Here waits a trap worth falling into once. The pictures have the shape `(B, 1, 8, 8)`, that is batch, channel, height and width. PyTorch lines up shapes from the right, so a vector of length $B$ is lined up with the *width*. Unless $B$ happens to be 8, that is an error.
 
+
 # %% tags=["nbval-check-output"]
 def try_batch(B):
     t = torch.linspace(1, T, B).long()  # an early picture, …, a late one
@@ -516,7 +531,7 @@ def try_batch(B):
     try:
         x_t = jump(clean, t, eps)
     except RuntimeError as error:
-        return f"error: {str(error)[:51]}"
+        return f"error: {error}"[:60]
     right = torch.stack([jump(clean[i], t[i], eps[i]) for i in range(B)])
     return f"no error, and {(x_t != right).float().mean():.0%} of the pixels are wrong"
 
@@ -526,6 +541,7 @@ for B in (5, 8):
 
 # %% [markdown]
 # At $B = 8$ nothing complains: each *column* of each picture gets a time of its own. A published model does this at batch size 32 with pictures of 32×32 pixels, and its author had no reason to notice. The cure is to say which axis is meant, by giving the vector the shape `(B, 1, 1, 1)`:
+
 
 # %%
 def jump(x_0, t, eps):
@@ -546,7 +562,7 @@ print(inspect.getsource(noise))
 # %% [markdown]
 # Is it the same function? A claim about code is checked like one about algebra. We give both a batch of eight, where the trap would spring.
 
-# %%
+# %% tags=["claim"]
 t = torch.tensor([1, 2, 10, 50, 100, 300, 700, 1000])
 eps = torch.randn(8, 1, 8, 8, dtype=torch.float64)
 a, s = alpha_bar[t].sqrt(), (1 - alpha_bar[t]).sqrt()
@@ -574,15 +590,16 @@ claim(
 # %% tags=["nbval-check-output"]
 snr = alpha_bar / (1 - alpha_bar)
 drop = alpha_bar[:-1] - alpha_bar[1:]
-print("t        ", "".join(f"{t:>9}" for t in (1, 10, 100, 259, 260, 500, 1000)))
-print("alpha_bar", "".join(f"{alpha_bar[t]:>9.4f}" for t in (1, 10, 100, 259, 260, 500, 1000)))
-print("SNR      ", "".join(f"{snr[t]:>9.4g}" for t in (1, 10, 100, 259, 260, 500, 1000)))
-print(f"the largest drop of alpha_bar is at t = {drop.argmax() + 1}, where alpha_bar is {alpha_bar[drop.argmax() + 1]:.3f}")
+print("   t  alpha_bar       SNR")
+for t in (1, 10, 100, 259, 260, 500, 1000):
+    print(f"{t:>4}  {alpha_bar[t]:>9.5f}  {snr[t]:>8.3g}")
+steepest = int(drop.argmax()) + 1
+print(f"alpha_bar falls fastest at t = {steepest}, where it is {alpha_bar[steepest]:.3f}")
 
 # %% [markdown]
 # So with this schedule the noise takes the lead at $t = 260$, after about a quarter of the steps. Does that mean that you can no longer read a digit then? Try it.
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code of this figure", "code_prompt_hide": "Hide the code"}
+# %% tags=["figure"]
 from ddpm_lib.explore import explorable
 
 fig = grid(film.flatten(0, 1), rows=3, labels=[f"$t = {t}$" for t in times])
@@ -606,15 +623,21 @@ explorable(
 noise_variance = torch.zeros(())
 for t in range(1, T + 1):
     noise_variance = alpha[t] * noise_variance + beta[t].sqrt()
-print(f"kernel with covariance √β: noise variance {noise_variance:.2f} at T, not {1 - alpha_bar[T]:.2f}")
+print(
+    f"kernel with covariance √β: noise variance {noise_variance:.2f} at T, not {1 - alpha_bar[T]:.2f}"
+)
 
 smallest = (alpha_bar**2 + (1 - alpha_bar) ** 2).min()
 print(f"ᾱ x_0 + (1 − ᾱ) ε for data of variance 1: the variance falls to {smallest:.2f}")
 
-print(f"√α_t x_0 + √(1 − α_t) ε, no bars: SNR at T {alpha[T] / (1 - alpha[T]):.0f}, not {snr[T]:.1e}")
+print(
+    f"√α_t x_0 + √(1 − α_t) ε, no bars: SNR at T {alpha[T] / (1 - alpha[T]):.0f}, not {snr[T]:.1e}"
+)
 print(f"1 − ᾱ_T as a product of betas: 10^{beta[1:].log10().sum():.0f}, not 1")
 print(f"variance of q(x_100 | x_0): {1 - alpha_bar[100]:.3f}, not 1")
-print(f"correlation of ε_501 with the noise in x_501: {(beta[501] / (1 - alpha_bar[501])).sqrt():.3f}")
+print(
+    f"correlation of ε_501 with the noise in x_501: {(beta[501] / (1 - alpha_bar[501])).sqrt():.3f}"
+)
 print(f"dividing by T instead of T − 1 in the schedule: off by {(0.02 - 1e-4) / T:.1e} at most")
 
 # %% [markdown]
@@ -657,7 +680,7 @@ check.halfway(steps)
 #
 # The SNR is 1 where $\bar\alpha_t = 1/2$. With a constant $\beta$ we have $\bar\alpha_t = (1 - \beta)^t$, so $t \log(1 - \beta) = \log\tfrac12$, which gives $t = \log(1/2)/\log(0.99) = 68.97$. The first whole step at or beyond it is 69. Since $\log(1-\beta) \approx -\beta$, the noise takes the lead after about $0.69/\beta$ steps, and only the sum of the betas matters.
 
-# %%
+# %% tags=["solution"]
 import math
 
 check.halfway(math.ceil(math.log(1 / 2) / math.log(1 - 0.01)))
@@ -683,7 +706,8 @@ check.leap(leap)
 #
 # The steps after $u$ multiply the signal by $\sqrt{\alpha_{u+1}\cdots\alpha_t} = \sqrt{\bar\alpha_t/\bar\alpha_u}$, and by the same induction as for {eq}`eq:jump` the noise since $u$ has variance one minus the square of that factor. For $u = 0$ it is the jump, since $\bar\alpha_0 = 1$. For $u = t - 1$ the ratio is $\alpha_t$, and it is the single step. Samplers that skip times, in chapter 17, are built on this function.
 
-# %%
+
+# %% tags=["solution"]
 def leap(x_u, u, t, eps):
     ratio = alpha_bar[t] / alpha_bar[u]
     return ratio.sqrt() * x_u + (1 - ratio).sqrt() * eps
@@ -712,7 +736,8 @@ check.recover(recover)
 #
 # Subtract the noise term and divide by the factor of the signal: $x_0 = (x_t - \sqrt{1-\bar\alpha_t}\;\epsilon)/\sqrt{\bar\alpha_t}$. An error $\delta$ in the noise becomes an error $\delta\,s/a = \delta/\sqrt{\mathrm{SNR}(t)}$ in $x_0$, as the last line of the cell shows. At $t = 1000$ a slip of 0.01 in the noise is larger than the whole range of the pixels. This is why nobody goes back in one leap.
 
-# %% tags=["nbval-check-output"]
+
+# %% tags=["solution", "nbval-check-output"]
 def recover(x_t, t, eps):
     return (x_t - (1 - alpha_bar[t]).sqrt() * eps) / alpha_bar[t].sqrt()
 
@@ -722,7 +747,8 @@ check.recover(recover)
 eps = torch.randn(x_0.shape, dtype=x_0.dtype)
 x_10 = noise(linear(), x_0, 10, eps)
 published = (x_10 - (1 - alpha[10]) * eps) / (1 - alpha_bar[10]).sqrt()
-print(f"the published formula at t = 10: off by {(published - x_0).square().mean().sqrt():.0f}, in pixels that span 2")
+error = (published - x_0).square().mean().sqrt()
+print(f"the published formula at t = 10: off by {error:.0f}, in pixels that span 2")
 print(f"an error of 0.01 in eps at t = 1000: off by {0.01 / snr[1000].sqrt():.1f} in x_0")
 
 # %% [markdown]
@@ -746,7 +772,7 @@ check.mean_snr(last_t)
 #
 # The mean of 64 independent noises of variance $1 - \bar\alpha_t$ has the variance $(1 - \bar\alpha_t)/64$, by {eq}`eq:sum` with all factors equal to $1/64$. So its SNR is 64 times that of a pixel, and it stays above 1 until $t = 641$, while a single pixel drowns at $t = 260$. Broad features such as the mean brightness survive long after each pixel is lost. On the way back it is the reverse: brightness and color are decided first, and a small bias in the estimated noise shows in them first. Chapter 16 meets this again as a color cast.
 
-# %%
+# %% tags=["solution"]
 check.mean_snr(int((64 * snr >= 1).nonzero().max()))
 
 # %% [markdown]

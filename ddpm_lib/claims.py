@@ -36,7 +36,7 @@ def mean(samples: Tensor) -> Estimate:
 
 
 def variance(samples: Tensor) -> Estimate:
-    """The variance over the first axis; its own is (m_4 - s^4) / N.  samples: (N, ...)  ->  (...)"""
+    """The variance over the first axis; its own is (m_4 - s^4) / N.  samples: (N, ...) -> (...)"""
     samples = _samples(samples)
     centered = samples - samples.mean(0)
     m_2, m_4 = centered.square().mean(0), centered.pow(4).mean(0)
@@ -131,7 +131,8 @@ def _show(label: str, kind: str, right: Comparison, wrong: dict[str, float]) -> 
     if ipython is None or ipython.get_ipython() is None:
         print(line)
         return
-    data = {"label": label, "kind": kind, **right._asdict(), "rejects": wrong}
+    pairs = list(wrong.items())  # notebooks sort the keys of a dict
+    data = {"label": label, "kind": kind, **right._asdict(), "rejects": pairs}
     ipython.display.publish_display_data({"text/plain": line}, metadata={"claim": data})
 
 

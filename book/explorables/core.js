@@ -113,9 +113,12 @@ export function liveSentence() {
   const heard = element("p", { class: "ex-unseen", "aria-live": "polite" });
   let rest;
   const say = (...parts) => {
+    const hear = () => (heard.textContent = seen.textContent);
     seen.replaceChildren(...parts);
     clearTimeout(rest);
-    rest = setTimeout(() => (heard.textContent = seen.textContent), 500);
+    // What stands there before the figure is on the page is not read out, only found.
+    if (heard.isConnected) rest = setTimeout(hear, 500);
+    else hear();
   };
   return { node: element("div", { class: "ex-sentence" }, seen, heard), say };
 }
@@ -289,7 +292,7 @@ export function point(area, kind, position, parent = area.svg) {
   return area.layer(([x, y]) => place(dot, { cx: area.toX(x), cy: area.toY(y) }), position);
 }
 
-/** Words beside [x, y]; look: where and in which color, such as "data above left". Returns what moves. */
+/** Words to the right of [x, y]; look: color and height, such as "data above". Returns what moves them. */
 export function note(area, look, position, ...content) {
   const node = element("div", { class: `ex-note ex-${look.replaceAll(" ", " ex-")}` }, ...content);
   area.node.append(node);

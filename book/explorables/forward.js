@@ -2,10 +2,10 @@
 
 import { alignWithPlot, button, choice, curve, draggable, element, format, liveSentence, note, picture, plot, point, ramp, randn, random, root, slider, symbol, unpack } from "./core.js";
 
-// From black to white, the same for x_t, x_0 and eps: the equation shall hold for the eye too.
+// From black to white, the same for x_t, x_0 and eps, so that the equation holds for the eye too.
 const GRAYS = [-1.5, 1.5];
 
-// -------------------------------------------------- the mathematics, in tables as in ddpm_lib: index t
+// ------------------------------------------------- the mathematics: tables with index t, as in ddpm_lib
 
 /** Evenly spaced betas with beta[0] = 0 in front (schedules.linear). */
 export function linearBeta(T, beta_1, beta_T) {
@@ -30,15 +30,22 @@ export function jump(x_0, eps, alpha_bar_t) {
   return x_0.map((value, i) => a * value + s * eps[i]);
 }
 
-// ------------------------------------------------------------------------------------------ the figure
+// --------------------------------------------------------------------------------------- the figure
 
 /** Build the explorable; data: { T, beta_1, beta_T, digits }, the digits 0 to 9 in order. */
 export function forward(stage, { T, beta_1, beta_T, digits }) {
   const alpha_bar = alphaBar(linearBeta(T, beta_1, beta_T));
-  const [rows, columns] = digits.shape.slice(-2);
-  const model = { T, alpha_bar, snr: snr(alpha_bar), pictures: unpack(digits), rows, columns };
+  const model = {
+    T,
+    alpha_bar,
+    snr: snr(alpha_bar),
+    a: alpha_bar.map(Math.sqrt),
+    s: alpha_bar.map((share) => Math.sqrt(1 - share)),
+    pictures: unpack(digits),
+    size: { rows: digits.shape.at(-2), columns: digits.shape.at(-1), range: GRAYS },
+  };
   // mode: "open", or "hidden" while you guess, or "told"; readings: { t, right } for each guess
-  const state = { mode: "open", digit: 3, seed: 1, t: Math.round(T / 4), guess: null, readings: [] };
+  const state = { mode: "open", t: Math.floor(T / 4), digit: 3, seed: 1, guess: null, readings: [] };
   const change = (news) => {
     Object.assign(state, news);
     parts.forEach((part) => part.draw());
@@ -49,9 +56,9 @@ export function forward(stage, { T, beta_1, beta_T, digits }) {
 }
 
 /** The ten digits, to choose from or to answer with, and the button that starts and ends a guess. */
-function chooser({ T, pictures, rows, columns }, state, change) {
+function chooser({ T, pictures, size }, state, change) {
   const options = pictures.map((x_0, digit) => {
-    const face = picture({ rows, columns, range: GRAYS });
+    const face = picture(size);
     face.draw(x_0, `digit ${digit}`);
     return { name: `digit ${digit}`, face: face.node };
   });
@@ -77,10 +84,10 @@ function chooser({ T, pictures, rows, columns }, state, change) {
 }
 
 /** x_t = a x_0 + s eps, in pictures. */
-function equation({ alpha_bar, pictures, rows, columns }, state, change) {
-  const [x_t, x_0, eps] = [0, 0, 0].map(() => picture({ rows, columns, range: GRAYS }));
-  const [a, s] = [element("b"), element("b")];
-  const newNoise = button("New noise", () => change({ seed: state.seed + 1 }));
+function equation({ alpha_bar, a, s, pictures, size }, state, change) {
+  const [x_t, x_0, eps] = [picture(size), picture(size), picture(size)];
+  const [digitFactor, noiseFactor] = [element("b"), element("b")];
+  const newNoise = button("New noise", () => change({ mode: "open", seed: state.seed + 1 }));
   const sign = (text) => element("span", { class: "ex-sign" }, text);
   const factor = (kind, number, ...formula) =>
     element("span", { class: `ex-factor ex-${kind}` }, number, root(...formula));
@@ -90,20 +97,20 @@ function equation({ alpha_bar, pictures, rows, columns }, state, change) {
   node.append(
     tile("", x_t, ["noisy digit ", symbol("x", "t")], ramp("gray", GRAYS)),
     sign("="),
-    factor("data", a, symbol("ᾱ", "t")),
+    factor("data", digitFactor, symbol("ᾱ", "t")),
     tile("ex-secret", x_0, ["digit ", symbol("x", "0")]),
     sign("+"),
-    factor("noise", s, "1 − ", symbol("ᾱ", "t")),
+    factor("noise", noiseFactor, "1 − ", symbol("ᾱ", "t")),
     tile("ex-secret", eps, ["noise ", symbol("ε")], newNoise),
   );
   const draw = () => {
-    const share = alpha_bar[state.t];
+    const { t } = state;
+    const hidden = state.mode === "hidden";
     const digit = pictures[state.digit];
     const noise = randn(random(state.seed), digit.length);
-    const hidden = state.mode === "hidden";
-    a.textContent = Math.sqrt(share).toFixed(2);
-    s.textContent = Math.sqrt(1 - share).toFixed(2);
-    x_t.draw(jump(digit, noise, share), `x_t, digit and noise at t = ${state.t}`);
+    digitFactor.textContent = a[t].toFixed(2);
+    noiseFactor.textContent = s[t].toFixed(2);
+    x_t.draw(jump(digit, noise, alpha_bar[t]), `x_t, digit and noise at t = ${t}`);
     x_0.draw(digit, hidden ? "x_0, hidden" : `x_0, the digit ${state.digit}`);
     eps.draw(noise, hidden ? "epsilon, hidden" : "epsilon, the noise");
     node.classList.toggle("ex-hidden", hidden);
@@ -113,7 +120,7 @@ function equation({ alpha_bar, pictures, rows, columns }, state, change) {
 }
 
 /** The slider over t, and below it the two coefficients with the same t to drag. */
-function timeline({ T, alpha_bar }, state, change) {
+function timeline({ T, a, s }, state, change) {
   const mode = () => (state.mode === "hidden" ? "hidden" : "open"); // what was told is old now
   const move = (t) => change({ t: Math.round(t), mode: mode() });
   const time = slider({ label: ["step ", symbol("t")], range: [0, T], step: 1, onInput: move });
@@ -123,19 +130,24 @@ function timeline({ T, alpha_bar }, state, change) {
     x: { range: [0, T], label: ["step ", symbol("t")] },
     y: { range: [0, 1], label: ["coefficient"] },
   });
-  const [a, s] = drawCoefficients(area, alpha_bar);
+  drawCoefficients(area, a, s);
   const guide = curve(area, "guide", []);
-  const noiseDot = point(area, "noise", s[0]);
-  const onMove = ([t]) => move(t);
-  const handle = { kind: "data", along: "x", step: 1, name: "step t in the plot", position: a[0] };
-  const marker = draggable(area, { ...handle, onMove });
+  const noiseDot = point(area, "noise", [0, s[0]]);
+  const marker = draggable(area, {
+    kind: "data",
+    along: "x",
+    step: 1,
+    name: "step t in the plot",
+    position: [0, a[0]],
+    onMove: ([t]) => move(t),
+  });
   let drawn = 0;
   const draw = () => {
     const { t, readings } = state;
     const text = `${t} of ${T}`;
     time.set(t, text);
-    marker(a[t], text);
-    noiseDot(s[t]);
+    marker([t, a[t]], text);
+    noiseDot([t, s[t]]);
     guide([
       [t, 0],
       [t, 1],
@@ -148,22 +160,22 @@ function timeline({ T, alpha_bar }, state, change) {
   return { node: element("div", {}, time.node, area.node), draw };
 }
 
-/** Both curves with their names, and the place where they cross. Returns their points. */
-function drawCoefficients(area, alpha_bar) {
-  const a = Array.from(alpha_bar, (share, t) => [t, Math.sqrt(share)]);
-  const s = Array.from(alpha_bar, (share, t) => [t, Math.sqrt(1 - share)]);
-  curve(area, "data", a);
-  curve(area, "noise", s);
-  const low = a.find(([, value]) => value < 0.35) ?? a.at(-1);
-  const high = s.find(([, value]) => value > 0.8) ?? s.at(-1);
-  note(area, "data above right", low, "digit ", root(symbol("ᾱ", "t")));
-  note(area, "noise below right", high, "noise ", root("1 − ", symbol("ᾱ", "t")));
-  const even = alpha_bar.findIndex((share) => share < 0.5);
-  if (even > 0) {
-    curve(area, "mark", [[even, 0], a[even]]);
-    note(area, "above right muted", [even, 0], "SNR = 1");
-  }
-  return [a, s];
+/** Both curves with their names, and the place where they cross. */
+function drawCoefficients(area, a, s) {
+  const points = (table) => Array.from(table, (value, t) => [t, value]);
+  curve(area, "data", points(a));
+  curve(area, "noise", points(s));
+  const low = points(a).find(([, value]) => value < 0.35) ?? points(a).at(-1);
+  const high = points(s).find(([, value]) => value > 0.8) ?? points(s).at(-1);
+  note(area, "data above", low, "digit ", root(symbol("ᾱ", "t")));
+  note(area, "noise below", high, "noise ", root("1 − ", symbol("ᾱ", "t")));
+  const even = a.findIndex((value, t) => value <= s[t]);
+  if (even < 0) return; // too little noise for that
+  curve(area, "mark", [
+    [even, 0],
+    [even, a[even]],
+  ]);
+  note(area, "muted above", [even, 0], "SNR = 1");
 }
 
 /** The question, and a sentence on what the setting shows. */
@@ -171,21 +183,18 @@ function words(model, state) {
   const sentence = liveSentence();
   const question = element("p", { class: "ex-question" });
   question.append("Up to which ", symbol("t"), " can you still read the digit, and what is the ");
-  question.append("signal-to-noise ratio (SNR) there? Hide the digit, and go left until you know.");
+  question.append("signal-to-noise ratio (SNR) there? Hide it, and go left from pure noise.");
   const draw = () => sentence.say(...(state.mode === "told" ? verdict : setting)(model, state));
   return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
 }
 
-function setting({ T, alpha_bar, snr }, { t, mode }) {
+function setting({ T, a, s, snr }, { t, mode }) {
   const time = ["At ", symbol("t"), ` = ${t} of ${T}, `];
-  if (t === 0) return [...time, "there is no noise yet: ", symbol("x", "0"), " is the digit itself."];
-  const [a, s] = [alpha_bar[t], 1 - alpha_bar[t]].map((share) => Math.sqrt(share).toFixed(2));
+  if (t === 0) return [...time, "there is no noise yet: this is the digit itself."];
+  const parts = ` is ${a[t].toFixed(2)} parts digit and ${s[t].toFixed(2)} parts noise`;
   const next = mode === "hidden" ? " Go left until you can read it, then answer above." : "";
-  return [
-    ...time,
-    symbol("x", "t"),
-    ` is ${a} parts digit and ${s} parts noise; the signal-to-noise ratio is ${format(snr[t])}.${next}`,
-  ];
+  const ratio = `; the signal-to-noise ratio is ${format(snr[t])}.${next}`;
+  return [...time, symbol("x", "t"), parts, ratio];
 }
 
 function verdict({ snr }, { t, digit, guess, readings }) {

@@ -20,7 +20,7 @@ from ddpm_book.execution import executed_notebook
 
 logger = logging.getLogger(__name__)
 
-Claim = dict[str, Any]  # label, kind, error, tolerance, rejects: {name: distance}, id
+Claim = dict[str, Any]  # label, kind, error, tolerance, rejects: [[name, distance]], id
 
 
 def cells(document: nodes.document) -> Iterator[nodes.container]:
@@ -62,9 +62,9 @@ def _line(claim: Claim, doc: str, near: nodes.Node) -> nodes.paragraph:
     """✓ (2.7) · |got − want| = 4.1e-04 ≤ 3.0e-03 · rejects: adding standard deviations."""
     line = nodes.paragraph(classes=["claim"], ids=[claim["id"]])
     line.source, line.line = near.source, near.line
-    names = "; ".join(claim["rejects"])
-    line += [nodes.Text("✓ "), _equation(claim["label"], doc, near)]
-    line += [nodes.inline(text=f" {size(claim)} "), nodes.inline(text=f"rejects: {names}")]
+    line += [nodes.Text("✓ "), _equation(claim["label"], doc, near), nodes.Text(" ")]
+    line += nodes.inline(text=size(claim), classes=["claim-size"])
+    line += nodes.Text(" · rejects: " + "; ".join(name for name, _ in claim["rejects"]))
     return line
 
 
@@ -162,7 +162,7 @@ class WriteLedger(SphinxPostTransform):
         check = nodes.inline(text=size(claim))
         link = make_refnode(self.app.builder, here, doc, claim["id"], check)
         wrong = nodes.bullet_list()
-        for name, apart in claim["rejects"].items():
+        for name, apart in claim["rejects"]:
             off = "" if claim["kind"] == "symbolic" else f": {number(apart)}"
             wrong += nodes.list_item("", nodes.paragraph(text=f"{name}{off}"))
         return _row(_equation(label, here, self.document), nodes.Text(claim["kind"]), link, wrong)

@@ -69,7 +69,7 @@ def export(app: Sphinx, page: str) -> str:
             if source.strip():
                 cells.append(new_markdown_cell(source))
         else:
-            folded = {"hide-input", "hide-cell", "remove-input", "remove-cell"} & set(
+            folded = {"figure", "solution"} & set(
                 cell.metadata.get("tags", [])
             )
             metadata = {"cellView": "form", "jupyter": {"source_hidden": True}} if folded else {}

@@ -12,6 +12,7 @@ import ast
 import hashlib
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import jupytext
@@ -19,6 +20,7 @@ from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parents[3]
 DIGEST = "depends_on"  # key in the metadata of the first code cell
+FOLDED = {"claim": "check", "figure": "code"}  # tag: what its cell's code is called
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 # A string that may name a file: "course.mplstyle", or "forward" for book/explorables/forward.js.
@@ -30,11 +32,22 @@ def read_percent(text: str) -> NotebookNode:
     notebook = jupytext.reads(text, fmt="py:percent")
     notebook.metadata.setdefault("kernelspec", KERNEL)  # without it the theme shows no buttons
     notebook.metadata["source_map"] = _source_map(text, len(notebook.cells))
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.metadata[DIGEST] = digest(text)
-            break
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in code[:1]:
+        cell.metadata[DIGEST] = digest(text)
+    for cell in code:
+        _fold(cell)
     return notebook
+
+
+def _fold(cell: NotebookNode) -> None:
+    """Fold the code of a claim or figure on the page, where its result is what readers look for."""
+    tags = cell.metadata.get("tags", [])
+    for tag, noun in FOLDED.items():
+        if tag in tags:
+            tags.append("hide-input")
+            prompts = {"code_prompt_show": f"Show the {noun}", "code_prompt_hide": f"Hide the {noun}"}
+            cell.metadata.setdefault("mystnb", {}).update(prompts)
 
 
 def _source_map(text: str, cells: int) -> list[int]:
@@ -48,6 +61,7 @@ def _source_map(text: str, cells: int) -> list[int]:
     return lines
 
 
+@cache  # one answer for the whole build, even if somebody saves a file meanwhile
 def digest(text: str) -> str:
     """A digest of everything in the repository, besides its own text, that a chapter's run uses."""
     sha = hashlib.sha256(f"{sys.version_info.major}.{sys.version_info.minor}".encode())
