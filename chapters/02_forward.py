@@ -25,11 +25,13 @@ from ddpm_lib.schedules import linear
 
 style()
 torch.manual_seed(0)
-x_0 = scale(digits().pixels).double()  # (1797, 1, 8, 8), values from -1 to 1
+x_0 = scale(digits().pixels).double()  # (1797, 1, 8, 8), -1 to 1
 times = [0, 50, 100, 200, 400, 600, 1000]
 three = x_0[[10, 13, 17]]
 draw = lambda: torch.randn(three.shape, dtype=three.dtype)
-film = torch.stack([noise(linear(), three, t, draw()) for t in times], dim=1)
+film = torch.stack(
+    [noise(linear(), three, t, draw()) for t in times], dim=1
+)
 grid(film.flatten(0, 1), rows=3, labels=[f"$t = {t}$" for t in times])
 
 # %% [markdown]
@@ -123,7 +125,9 @@ claim(
 
 # %%
 T = 1000
-beta = torch.cat([torch.zeros(1), torch.linspace(1e-4, 0.02, T, dtype=torch.float64)])
+beta = torch.cat(
+    [torch.zeros(1), torch.linspace(1e-4, 0.02, T, dtype=torch.float64)]
+)
 
 # %% tags=["claim"]
 t = torch.arange(1, T + 1, dtype=torch.float64)
@@ -156,14 +160,18 @@ kept = variances((1 - beta).sqrt())
 grown = variances(torch.ones(T + 1))
 lost = variances(1 - beta)
 print(f"digits: variance {Var_0:.3f}; after {T} steps:")
-print(f"k = √(1 − β): {kept[T]:.4f}   k = 1: {grown[T]:.2f}   k = 1 − β: {lost[T]:.3f}")
+for k, table in [("√(1 − β)", kept), ("1", grown), ("1 − β", lost)]:
+    print(f"k = {k:9}: {table[T]:.3f}")
 
 # %% tags=["claim"]
 claim(
     "eq:variance-drift",
     got=kept[1:] - 1,
     want=(1 - beta[1:]) * (kept[:-1] - 1),
-    rejects={"the root of the factor": (1 - beta[1:]).sqrt() * (kept[:-1] - 1)},
+    rejects={
+        "the root of the factor": (1 - beta[1:]).sqrt()
+        * (kept[:-1] - 1)
+    },
 )
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Variance of x_t against t from 0 to 1000, on a logarithmic axis, for three choices of k. All start at 0.57. With k = 1 the curve climbs to about 11. With k = 1 minus beta it settles at about 0.5. With k equal to the square root of 1 minus beta it rises gently to 1 and stays there."}, "figure": {"name": "fig-variance", "caption": "The variance of a pixel over a thousand steps. Only $k_t = \\sqrt{1-\\beta_t}$ leads to variance 1, from any start."}}
@@ -178,7 +186,12 @@ for table, label, y in [
     (line,) = ax.semilogy(table)
     ax.annotate(label, (700, y), color=line.get_color())
 ax.axhline(1, color=GRAY, lw=0.8, ls=":")
-ax.set(xlabel="$t$", ylabel="variance of $x_t$", yticks=[0.5, 1, 2, 5, 10], ylim=(0.35, 13))
+ax.set(
+    xlabel="$t$",
+    ylabel="variance of $x_t$",
+    yticks=[0.5, 1, 2, 5, 10],
+    ylim=(0.35, 13),
+)
 ax.set_yticklabels(["0.5", "1", "2", "5", "10"])
 ax.minorticks_off()
 plt.show()
@@ -204,12 +217,17 @@ plt.show()
 alpha = 1 - beta
 
 # %% tags=["claim"]
-step = alpha[500].sqrt() * 0.5 + beta[500].sqrt() * torch.randn(1_000_000, dtype=torch.float64)
+step = alpha[500].sqrt() * 0.5 + beta[500].sqrt() * torch.randn(
+    1_000_000, dtype=torch.float64
+)
 claim(
     "eq:kernel",
     got=variance(step),
     want=beta[500],
-    rejects={"√β as the variance": beta[500].sqrt(), "β as the standard deviation": beta[500] ** 2},
+    rejects={
+        "√β as the variance": beta[500].sqrt(),
+        "β as the standard deviation": beta[500] ** 2,
+    },
 )
 
 # %% [markdown]
@@ -236,10 +254,16 @@ x_2 = sp.sqrt(a2) * x_1 + sp.sqrt(b2) * E2
 claim(
     "eq:two-steps",
     got=sp.expand(x_2),
-    want=sp.sqrt(a2 * a1) * X + sp.sqrt(a2 * b1) * E1 + sp.sqrt(b2) * E2,
+    want=sp.sqrt(a2 * a1) * X
+    + sp.sqrt(a2 * b1) * E1
+    + sp.sqrt(b2) * E2,
     rejects={
-        "the first noise not shrunk": sp.sqrt(a2 * a1) * X + sp.sqrt(b1) * E1 + sp.sqrt(b2) * E2,
-        "roots forgotten": a2 * a1 * X + sp.sqrt(a2 * b1) * E1 + sp.sqrt(b2) * E2,
+        "the first noise not shrunk": sp.sqrt(a2 * a1) * X
+        + sp.sqrt(b1) * E1
+        + sp.sqrt(b2) * E2,
+        "roots forgotten": a2 * a1 * X
+        + sp.sqrt(a2 * b1) * E1
+        + sp.sqrt(b2) * E2,
     },
 )
 
@@ -288,9 +312,11 @@ sigma, a, b = sp.symbols("sigma a b", positive=True)
 
 
 def M(scale):
-    """E[exp(s · scale · ε)] for a standard normal ε, by integrating over its density."""
+    """E[exp(s · scale · ε)], by integrating over the density."""
     density = sp.exp(-(z**2) / 2) / sp.sqrt(2 * sp.pi)
-    return sp.integrate(sp.exp(s * scale * z) * density, (z, -sp.oo, sp.oo))
+    return sp.integrate(
+        sp.exp(s * scale * z) * density, (z, -sp.oo, sp.oo)
+    )
 
 
 def log(M):
@@ -341,7 +367,8 @@ claim(
     rejects={
         "the first noise not shrunk": b1 + b2,
         "1 − ᾱ as the product of the betas": 1 - b1 * b2,
-        "standard deviations added": (sp.sqrt(a2 * b1) + sp.sqrt(b2)) ** 2,
+        "standard deviations added": (sp.sqrt(a2 * b1) + sp.sqrt(b2))
+        ** 2,
     },
 )
 
@@ -403,7 +430,8 @@ claim(
     want=1 - at * abar,
     rejects={
         "earlier noise not shrunk": (1 - abar) + (1 - at),
-        "noise shrunk by α² instead of α": at**2 * (1 - abar) + (1 - at),
+        "noise shrunk by α² instead of α": at**2 * (1 - abar)
+        + (1 - at),
     },
 )
 
@@ -414,7 +442,9 @@ stops = [10, 100, 300, 1000]
 x = torch.full((200_000,), 0.8, dtype=torch.float64)
 seen = []
 for t in range(1, T + 1):
-    x = alpha[t].sqrt() * x + beta[t].sqrt() * torch.randn(x.shape, dtype=x.dtype)
+    x = alpha[t].sqrt() * x + beta[t].sqrt() * torch.randn(
+        x.shape, dtype=x.dtype
+    )
     if t in stops:
         seen.append(x)
 seen = torch.stack(seen, dim=1)  # (200000, 4)
@@ -437,7 +467,9 @@ claim(
         "standard deviations added": beta.sqrt().cumsum(0)[stops] ** 2,
         "variances added, never shrunk": beta.cumsum(0)[stops],
         "no bar": 1 - alpha[stops],
-        "1 − ᾱ as the product of the betas": beta[1:].cumprod(0)[[t - 1 for t in stops]],
+        "1 − ᾱ as the product of the betas": beta[1:].cumprod(0)[
+            [t - 1 for t in stops]
+        ],
         "ᾱ added, as for random x_0 of variance 1": torch.ones(4),
     },
 )
@@ -453,7 +485,10 @@ claim(
 
 # %% tags=["claim"]
 thresholds = torch.linspace(-0.2, 1.6, 7, dtype=torch.float64)
-center, spread = alpha_bar[100].sqrt() * 0.8, (1 - alpha_bar[100]).sqrt()
+center, spread = (
+    alpha_bar[100].sqrt() * 0.8,
+    (1 - alpha_bar[100]).sqrt(),
+)
 normal = torch.distributions.Normal
 claim(
     "eq:marginal",
@@ -461,22 +496,34 @@ claim(
     want=normal(center, spread).cdf(thresholds),
     rejects={
         "the mean not shrunk": normal(0.8, spread).cdf(thresholds),
-        "a root too many": normal(center, spread.sqrt()).cdf(thresholds),
-        "an even spread of that variance": (0.5 + (thresholds - center) / (12**0.5 * spread)).clamp(
-            0, 1
+        "a root too many": normal(center, spread.sqrt()).cdf(
+            thresholds
         ),
+        "an even spread of that variance": (
+            0.5 + (thresholds - center) / (12**0.5 * spread)
+        ).clamp(0, 1),
     },
 )
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Twelve jagged random paths of one pixel over 1000 steps, all starting at 0.8. A smooth curve, the mean, falls from 0.8 to 0. A shaded band of two standard deviations around it is narrow at the start and widens to plus and minus 2, where it stays. The paths remain within the band nearly all the time."}, "figure": {"name": "fig-fan", "caption": "One pixel that starts at 0.8, walked twelve times through a thousand steps. The band is the jump: mean $\\sqrt{\\bar\\alpha_t}\\,x_0$ and two standard deviations $\\sqrt{1-\\bar\\alpha_t}$ on either side. At the right end nothing tells where the path began."}}
 paths = [torch.full((12,), 0.8, dtype=torch.float64)]
 for t in range(1, T + 1):
-    paths.append(alpha[t].sqrt() * paths[-1] + beta[t].sqrt() * torch.randn(12, dtype=x.dtype))
+    paths.append(
+        alpha[t].sqrt() * paths[-1]
+        + beta[t].sqrt() * torch.randn(12, dtype=x.dtype)
+    )
 center, spread = 0.8 * alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
 
 fig, ax = plt.subplots(figsize=(6, 3))
 ax.plot(torch.stack(paths), color=NOISE, lw=0.5, ls="-", alpha=0.6)
-ax.fill_between(range(T + 1), center - 2 * spread, center + 2 * spread, color=GRAY, alpha=0.2, lw=0)
+ax.fill_between(
+    range(T + 1),
+    center - 2 * spread,
+    center + 2 * spread,
+    color=GRAY,
+    alpha=0.2,
+    lw=0,
+)
 ax.plot(center, color=DATA, ls="-")
 ax.annotate(r"mean $\sqrt{\bar\alpha_t}\,x_0$", (30, 1.0), color=DATA)
 ax.set(xlabel="$t$", ylabel="$x_t$", ylim=(-3.4, 3.4))
@@ -495,7 +542,10 @@ plt.show()
 
 # %% tags=["claim"]
 u, t = 100, 300
-x_u, x_t = (seen[:, stops.index(time)] - alpha_bar[time].sqrt() * 0.8 for time in (u, t))
+x_u, x_t = (
+    seen[:, stops.index(time)] - alpha_bar[time].sqrt() * 0.8
+    for time in (u, t)
+)
 claim(
     "eq:covariance",
     got=mean(x_u * x_t),
@@ -503,7 +553,8 @@ claim(
     rejects={
         "two separate jumps": 0.0,
         "shrunk since time 0": alpha_bar[t].sqrt() * (1 - alpha_bar[u]),
-        "the later variance": (alpha_bar[t] / alpha_bar[u]).sqrt() * (1 - alpha_bar[t]),
+        "the later variance": (alpha_bar[t] / alpha_bar[u]).sqrt()
+        * (1 - alpha_bar[t]),
     },
 )
 
@@ -526,14 +577,19 @@ def jump(x_0, t, eps):
 
 # %% tags=["nbval-check-output"]
 def try_batch(B):
-    t = torch.linspace(1, T, B).long()  # an early picture, …, a late one
+    t = torch.linspace(
+        1, T, B
+    ).long()  # an early picture, …, a late one
     clean, eps = x_0[:B], torch.randn(B, 1, 8, 8, dtype=torch.float64)
     try:
         x_t = jump(clean, t, eps)
     except RuntimeError as error:
         return f"error: {error}"[:60]
-    right = torch.stack([jump(clean[i], t[i], eps[i]) for i in range(B)])
-    return f"no error, and {(x_t != right).float().mean():.0%} of the pixels are wrong"
+    right = torch.stack(
+        [jump(clean[i], t[i], eps[i]) for i in range(B)]
+    )
+    wrong = (x_t != right).float().mean()
+    return f"no error, and {wrong:.0%} of the pixels are wrong"
 
 
 for B in (5, 8):
@@ -545,7 +601,7 @@ for B in (5, 8):
 
 # %%
 def jump(x_0, t, eps):
-    """x_t from x_0 (B, C, H, W) at times t (B,) and standard normal eps (B, C, H, W)."""
+    """x_t from x_0, eps: (B, C, H, W) and t: (B,)"""
     a = alpha_bar[t].sqrt().reshape(-1, 1, 1, 1)
     s = (1 - alpha_bar[t]).sqrt().reshape(-1, 1, 1, 1)
     return a * x_0 + s * eps
@@ -594,7 +650,9 @@ print("   t  alpha_bar       SNR")
 for t in (1, 10, 100, 259, 260, 500, 1000):
     print(f"{t:>4}  {alpha_bar[t]:>9.5f}  {snr[t]:>8.3g}")
 steepest = int(drop.argmax()) + 1
-print(f"alpha_bar falls fastest at t = {steepest}, where it is {alpha_bar[steepest]:.3f}")
+print(
+    f"steepest at t = {steepest}: alpha_bar is {alpha_bar[steepest]:.3f}"
+)
 
 # %% [markdown]
 # So with this schedule the noise takes the lead at $t = 260$, after about a quarter of the steps. Does that mean that you can no longer read a digit then? Try it.
@@ -602,18 +660,28 @@ print(f"alpha_bar falls fastest at t = {steepest}, where it is {alpha_bar[steepe
 # %% tags=["figure"]
 from ddpm_lib.explore import explorable
 
-fig = grid(film.flatten(0, 1), rows=3, labels=[f"$t = {t}$" for t in times])
-first_of_each = torch.stack([digits().pixels[digits().labels == n][0] for n in range(10)])
+fig = grid(
+    film.flatten(0, 1), rows=3, labels=[f"$t = {t}$" for t in times]
+)
+first_of_each = torch.stack(
+    [digits().pixels[digits().labels == n][0] for n in range(10)]
+)
 explorable(
     "forward",
-    {"T": T, "beta_1": 1e-4, "beta_T": 0.02, "digits": first_of_each.flatten(1)},
+    {
+        "T": T,
+        "beta_1": 1e-4,
+        "beta_T": 0.02,
+        "digits": first_of_each.flatten(1),
+    },
     still=fig,
-    alt="Three digits, a 0, a 3 and a 7, at seven times from t = 0 to t = 1000. They can be read up to about t = 300.",
+    alt="Three digits, a 0, a 3 and a 7, at seven times from t = 0 "
+    "to t = 1000. They fade into noise between t = 200 and t = 600.",
     caption="The jump in pictures: choose a digit and a time.",
 )
 
 # %% [markdown]
-# **A question to play with.** Press *Hide the digit*, start at $t = 1000$ and move left until you can read it. Do it five times, and note your $t$ and the SNR shown there. Most people need an SNR of around one half to one, well below what they expect: a digit spreads over many pixels, and your eye averages the noise away. Exercise 4 makes this exact.
+# **A question to play with.** Press *Hide the digit*, start at $t = 1000$ and move left until you can read it. Do it five times, and note your $t$ and the SNR shown there. Is it above or below 1? If you read digits beyond $t = 260$, where each single pixel holds more noise than picture, you did what a network will do too: a stroke covers several pixels, and their common part outlives the noise of each. {numref}`ex-mean` puts a number to it.
 #
 # ## Where tutorials go wrong
 #
@@ -623,22 +691,21 @@ explorable(
 noise_variance = torch.zeros(())
 for t in range(1, T + 1):
     noise_variance = alpha[t] * noise_variance + beta[t].sqrt()
-print(
-    f"kernel with covariance √β: noise variance {noise_variance:.2f} at T, not {1 - alpha_bar[T]:.2f}"
-)
+print(f"covariance √β: noise variance {noise_variance:.2f} at T")
 
-smallest = (alpha_bar**2 + (1 - alpha_bar) ** 2).min()
-print(f"ᾱ x_0 + (1 − ᾱ) ε for data of variance 1: the variance falls to {smallest:.2f}")
+mixed = alpha_bar**2 + (1 - alpha_bar) ** 2
+print(f"ᾱ x_0 + (1 − ᾱ) ε: variance falls to {mixed.min():.2f}")
 
-print(
-    f"√α_t x_0 + √(1 − α_t) ε, no bars: SNR at T {alpha[T] / (1 - alpha[T]):.0f}, not {snr[T]:.1e}"
-)
-print(f"1 − ᾱ_T as a product of betas: 10^{beta[1:].log10().sum():.0f}, not 1")
-print(f"variance of q(x_100 | x_0): {1 - alpha_bar[100]:.3f}, not 1")
-print(
-    f"correlation of ε_501 with the noise in x_501: {(beta[501] / (1 - alpha_bar[501])).sqrt():.3f}"
-)
-print(f"dividing by T instead of T − 1 in the schedule: off by {(0.02 - 1e-4) / T:.1e} at most")
+print(f"no bars: SNR {alpha[T] / (1 - alpha[T]):.0f} at T")
+print(f"with bars: SNR {snr[T]:.1e} at T")
+
+print(f"product of all betas: 10^{beta[1:].log10().sum():.0f}")
+print(f"variance of q(x_100 | x_0): {1 - alpha_bar[100]:.3f}")
+
+shared = (beta[501] / (1 - alpha_bar[501])).sqrt()
+print(f"correlation of ε_501 with all noise so far: {shared:.3f}")
+
+print(f"T for T − 1: off by at most {(0.02 - 1e-4) / T:.0e}")
 
 # %% [markdown]
 # *A covariance of $\sqrt{\beta_t}$.* The kernel is written as $\mathcal N(\sqrt{\alpha_t}\,x_{t-1}, \sqrt{\beta_t} I)$, mixing the root of the sum {eq}`def:step` into the distribution {eq}`eq:kernel`. Who implements it faithfully gets noise of variance 7.27 at the end instead of 1.00, and a sampler that starts from $\mathcal N(0, I)$ starts in the wrong place.
@@ -734,7 +801,7 @@ check.recover(recover)
 # :class: dropdown
 # :::
 #
-# Subtract the noise term and divide by the factor of the signal: $x_0 = (x_t - \sqrt{1-\bar\alpha_t}\;\epsilon)/\sqrt{\bar\alpha_t}$. An error $\delta$ in the noise becomes an error $\delta\,s/a = \delta/\sqrt{\mathrm{SNR}(t)}$ in $x_0$, as the last line of the cell shows. At $t = 1000$ a slip of 0.01 in the noise is larger than the whole range of the pixels. This is why nobody goes back in one leap.
+# Subtract the noise term and divide by the factor of the signal: $x_0 = (x_t - \sqrt{1-\bar\alpha_t}\;\epsilon)/\sqrt{\bar\alpha_t}$. An error $\delta$ in the noise becomes an error $\delta\,s/a = \delta/\sqrt{\mathrm{SNR}(t)}$ in $x_0$, At $t = 1000$ a slip of 0.01 in the noise moves every pixel by 1.6, most of the way from black to white, as the last line of the cell shows. The published formula is off by 19 at $t = 10$, in pixels that span 2. This is why nobody goes back in one leap.
 
 
 # %% tags=["solution", "nbval-check-output"]
@@ -748,8 +815,8 @@ eps = torch.randn(x_0.shape, dtype=x_0.dtype)
 x_10 = noise(linear(), x_0, 10, eps)
 published = (x_10 - (1 - alpha[10]) * eps) / (1 - alpha_bar[10]).sqrt()
 error = (published - x_0).square().mean().sqrt()
-print(f"the published formula at t = 10: off by {error:.0f}, in pixels that span 2")
-print(f"an error of 0.01 in eps at t = 1000: off by {0.01 / snr[1000].sqrt():.1f} in x_0")
+print(f"published formula at t = 10: off by {error:.0f}")
+print(f"0.01 in eps at t = 1000: {0.01 / snr[1000].sqrt():.1f} in x_0")
 
 # %% [markdown]
 # :::{solution-end}

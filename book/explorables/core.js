@@ -317,7 +317,7 @@ export function draggable(area, { kind, along, step, name, position, onMove }) {
     position,
   );
   const ask = (x, y) => onMove([clamp(x, [min, max]), free ? clamp(y, area.y.range) : position[1]]);
-  followPointer(handle, area.svg, (left, top) => ask(area.fromX(left), area.fromY(top)));
+  followPointer(handle, area.svg, free, (left, top) => ask(area.fromX(left), area.fromY(top)));
   followKeys(handle, (right, up) =>
     free
       ? ask(position[0] + right * step, position[1] + up * step)
@@ -331,26 +331,27 @@ export function draggable(area, { kind, along, step, name, position, onMove }) {
   };
 }
 
-function followPointer(handle, svg, moveTo) {
-  let held = false;
+function followPointer(handle, svg, free, moveTo) {
+  let start = null; // where the pointer came down, while it is down
+  // A finger that goes up or down scrolls the page, unless the point itself goes up and down.
+  const scrolls = ({ pointerType, clientX, clientY }) =>
+    !free &&
+    pointerType === "touch" &&
+    Math.abs(clientY - start.clientY) > Math.abs(clientX - start.clientX);
   const follow = (event) => {
+    if (!start || scrolls(event)) return;
     const { left, top } = svg.getBoundingClientRect();
-    if (held) moveTo(event.clientX - left, event.clientY - top);
+    moveTo(event.clientX - left, event.clientY - top);
   };
-  place(handle, {
-    pointerdown: (event) => {
-      held = event.button === 0;
-      handle.setPointerCapture(event.pointerId);
-      // A finger that comes down may be about to scroll the page: wait for what it does next.
-      if (event.pointerType !== "touch") follow(event);
-    },
-    pointermove: follow,
-    pointerup: (event) => {
-      follow(event);
-      held = false;
-    },
-    pointercancel: () => (held = false),
-  });
+  const press = (event) => {
+    if (event.button !== 0) return;
+    start = event;
+    handle.setPointerCapture(event.pointerId);
+    if (event.pointerType !== "touch") follow(event); // a finger may yet scroll: wait and see
+  };
+  const release = () => (start = null);
+  place(handle, { pointerdown: press, pointermove: follow, pointercancel: release });
+  place(handle, { pointerup: (event) => release(follow(event)) });
 }
 
 function followKeys(handle, moveBy) {

@@ -69,9 +69,7 @@ def export(app: Sphinx, page: str) -> str:
             if source.strip():
                 cells.append(new_markdown_cell(source))
         else:
-            folded = {"figure", "solution"} & set(
-                cell.metadata.get("tags", [])
-            )
+            folded = {"figure", "solution"} & set(cell.metadata.get("tags", []))
             metadata = {"cellView": "form", "jupyter": {"source_hidden": True}} if folded else {}
             cells.append(new_code_cell(cell.source, metadata=metadata))
             figure = cell.metadata.get("mystnb", {}).get("figure", {})
@@ -175,14 +173,8 @@ def _resolve(
     if role == "exercise":
         return _number(env, "exercise", target)
     if role == "numref":
-        return f"Figure {_number(env, 'figure', target)}"
-    if role == "ref":
-        labels = env.get_domain("std").labels
-        return (
-            labels[target.lower()][2]
-            if target.lower() in labels
-            else _number(env, "exercise", target)
-        )
+        kind = "exercise" if target in env.sphinx_exercise_registry else "figure"
+        return f"{kind.capitalize()} {_number(env, kind, target)}"
     if role.startswith("cite"):
         keys = [key.strip() for key in target.split(",")]
         cited.update(dict.fromkeys(keys))
