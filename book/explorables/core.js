@@ -307,7 +307,7 @@ export function draggable(area, { kind, along, step, name, position, onMove }) {
   const free = along === "xy";
   const [min, max] = area.x.range;
   const grip = element(free ? "circle" : "rect", { class: "ex-grip" });
-  const handle = element("g", { class: `ex-handle ex-along-${along}`, tabindex: 0 }, grip);
+  const handle = element("g", { class: "ex-handle", tabindex: 0 }, grip);
   place(handle, { role: "slider", "aria-label": name, "aria-valuemin": min, "aria-valuemax": max });
   area.svg.append(handle);
   const movePoint = point(area, kind, position, handle);
@@ -318,6 +318,10 @@ export function draggable(area, { kind, along, step, name, position, onMove }) {
   );
   const ask = (x, y) => onMove([clamp(x, [min, max]), free ? clamp(y, area.y.range) : position[1]]);
   followPointer(handle, area.svg, free, (left, top) => ask(area.fromX(left), area.fromY(top)));
+  // A finger on the point does not scroll the page; along x, it scrolls when it goes up or down.
+  // (touch-action belongs on the svg: Chromium ignores it on what is inside.)
+  if (free) handle.addEventListener("touchstart", (event) => event.preventDefault());
+  else area.svg.style.touchAction = "pan-y";
   followKeys(handle, (right, up) =>
     free
       ? ask(position[0] + right * step, position[1] + up * step)
@@ -333,7 +337,6 @@ export function draggable(area, { kind, along, step, name, position, onMove }) {
 
 function followPointer(handle, svg, free, moveTo) {
   let start = null; // where the pointer came down, while it is down
-  // A finger that goes up or down scrolls the page, unless the point itself goes up and down.
   const scrolls = ({ pointerType, clientX, clientY }) =>
     !free &&
     pointerType === "touch" &&

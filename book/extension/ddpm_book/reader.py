@@ -46,10 +46,8 @@ def _fold(cell: NotebookNode) -> None:
     for tag, noun in FOLDED.items():
         if tag in tags:
             tags.append("hide-input")
-            prompts = {
-                "code_prompt_show": f"Show the {noun}",
-                "code_prompt_hide": f"Hide the {noun}",
-            }
+            show, hide = f"Show the {noun}", f"Hide the {noun}"
+            prompts = {"code_prompt_show": show, "code_prompt_hide": hide}
             cell.metadata.setdefault("mystnb", {}).update(prompts)
 
 
