@@ -173,7 +173,7 @@ def test_any_float_can_be_shown_also_with_a_gradient(dtype):
     [
         (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), TypeError, "uint8: data.scale"),
         (torch.zeros(2, 1, 4, 4, dtype=torch.bool), TypeError, "bool"),
-        (torch.zeros(2, 4, 4), ValueError, r"\(2, 4, 4\)"),
+        (torch.zeros(2, 3, 4), ValueError, r"\(2, 3, 4\)"),
         (torch.zeros(2, 4, 4, 3), ValueError, r"\(2, 4, 4, 3\)"),
         (torch.zeros(0, 1, 4, 4), ValueError, r"\(0, 1, 4, 4\)"),
         (torch.tensor([[[[0.0, torch.nan]]]]), ValueError, "1 of 2 values are NaN"),
