@@ -1,0 +1,120 @@
+"""A small book, built by the real extension and configuration, to plant defects in."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+JUPYTER_BOOK = Path(sys.executable).with_name("jupyter-book")
+
+TOC = """\
+format: jb-book
+root: book/intro
+parts:
+  - caption: Chapters
+    numbered: 2
+    chapters: [{file: chapters/03_first}, {file: chapters/05_second}]
+  - caption: Reference
+    chapters: [{file: book/claims}, {file: book/references}]
+"""
+
+FIRST = """\
+# %% [markdown]
+# # First
+#
+# By {cite:t}`ho2020`, see {eq}`eq:double` and {eq}`def:x`.
+#
+# $$
+# x = 1
+# $$ (def:x)
+#
+# $$
+# x + x = 2 x
+# $$ (eq:double)
+
+# %%
+from ddpm_lib import used
+from ddpm_lib.claims import claim
+
+claim("eq:double", got=used.ONE + used.ONE, want=2.0, rejects={"square": used.ONE**2})
+"""
+
+SECOND = """\
+# %% [markdown]
+# # Second
+#
+# Nothing of the library here.
+
+# %%
+print("second")
+"""
+
+
+@dataclass(frozen=True)
+class Book:
+    """A folder with a book in it."""
+
+    folder: Path
+
+    def build(self) -> subprocess.CompletedProcess[str]:
+        """Run what `make book` runs; stderr comes with stdout."""
+        command = [JUPYTER_BOOK, "build", ".", "-n", "-W", "--keep-going"]
+        environment = os.environ | {"PYTHONPATH": str(self.folder), "NO_COLOR": "1"}
+        environment.pop("GITHUB_REPOSITORY", None)
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace a text that stands in a file once."""
+        path = self.folder / name
+        text = path.read_text("utf-8")
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {name}"
+        path.write_text(text.replace(old, new), "utf-8")
+
+    def line(self, name: str, text: str) -> str:
+        """file:line of a text, as messages name it."""
+        lines = (self.folder / name).read_text("utf-8").splitlines()
+        return f"{name}:{next(i for i, line in enumerate(lines, 1) if text in line)}"
+
+
+@pytest.fixture(scope="session")
+def built_book(tmp_path_factory: pytest.TempPathFactory) -> Book:
+    """A small book of two chapters that builds without a warning."""
+    folder = tmp_path_factory.mktemp("book")
+    for name in ("book/extension", "book/assets"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("_config.yml", "constraints.txt", "book/references.bib", "book/claims.md",
+                 "book/references.md", "ddpm_lib/__init__.py", "ddpm_lib/claims.py"):  # fmt: skip
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    files = {
+        "_toc.yml": TOC,
+        "book/intro.md": "# A small book\n\nIts one page.\n",
+        "chapters/03_first.py": FIRST,
+        "chapters/05_second.py": SECOND,
+        "ddpm_lib/used.py": "from ddpm_lib.deep import ONE\n",
+        "ddpm_lib/deep.py": "ONE = 1.0\n",
+        "ddpm_lib/unused.py": "TWO = 2.0\n",
+        "book/explorables/figure.js": "export function figure() {}\n",
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
+    book = Book(folder)
+    result = book.build()
+    assert result.returncode == 0, result.stdout
+    return book
+
+
+@pytest.fixture
+def book(built_book: Book, tmp_path: Path) -> Book:
+    """A copy of the small book, built already, for one test to change."""
+    shutil.copytree(built_book.folder, tmp_path / "book", symlinks=True)
+    return Book(tmp_path / "book")
