@@ -1,14 +1,52 @@
-# Two commands matter: `make book` builds the site, `make test` passes the tests. Both set up what
-# they need in .venv. To reuse an environment of your own (conda, Colab): make book BIN=$(dirname $(which python))
+# Two commands matter: `make book` builds the site, `make test` passes the tests. Both install what
+# they need into .venv first. In an environment of your own: make book BIN=$$CONDA_PREFIX/bin
 PYTHON ?= python3
-VENV ?= .venv
+VENV := .venv
 BIN ?= $(VENV)/bin
-PY = $(BIN)/python
-SITE = _build/html
-READY = $(if $(filter $(VENV)/bin,$(BIN)),$(VENV)/installed)
+READY := $(if $(filter $(VENV)/bin,$(BIN)),$(VENV)/installed)
+SITE := _build/html
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
-.PHONY: book serve test lint unit notebooks site references assignments clean
+.PHONY: help book serve test lint unit notebooks site references constraints clean
 
-book: $(READY)  ## execute what changed, build the site, warnings are errors
-	@$(PY) -m jupyter_book build . --all -n -W --keep-going
-	@echo "The book is in $(SITE): open $(SITE)/index.html, or run 'make serve'."
+help: ## say what can be made
+	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
+
+book: $(READY) ## execute the chapters that changed and build the site; warnings are errors
+	$(BIN)/jupyter-book build . -n -W --keep-going
+	@echo "Open $(SITE)/index.html, or run 'make serve'."
+
+serve: ## serve the built site on this machine
+	@cd $(SITE) && echo "http://localhost:8000" && $(abspath $(BIN))/python -m http.server 8000 --bind 127.0.0.1
+
+test: lint unit notebooks book site ## everything that must hold
+
+lint: $(READY) ## style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(READY) ## the library, the book's extension, and the project's own files
+	$(PYTEST) --dist worksteal tests --ignore tests/site
+
+notebooks: $(READY) ## run every chapter under nbval and compare the numbers that prose quotes
+	$(PYTEST) --nbval-lax chapters
+
+site: book ## open every page in a headless browser
+	$(PYTEST) --dist worksteal -rs tests/site
+
+references: $(READY) ## renew the numbers that nbval compares, and show what changed
+	$(BIN)/python tests/chapter_references.py
+
+constraints: $(READY) ## write the installed versions into constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//' > $(VENV)/freeze
+	(grep '^#' constraints.txt; cat $(VENV)/freeze) > $(VENV)/constraints && mv $(VENV)/constraints constraints.txt
+
+clean: ## remove what the build made, and nothing else
+	rm -rf _build
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "The course needs Python 3.11 or newer; name one with: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -c constraints.txt -e '.[book,test,scale]'
+	touch $@

@@ -99,7 +99,7 @@ DEFECTS = {
     ),
     "labelled equation without claim": (
         FIRST, "x = 1\n# $$ (def:x)", "x = 1\n# $$ (eq:x)",
-        "x = 1", "the equation eq:x has no claim",
+        "# $$", "the equation eq:x has no claim",
     ),
     "broken reference to an equation": (
         FIRST, "{eq}`def:x`", "{eq}`def:y`", "{eq}`def:y`", "def:y",

@@ -21,7 +21,7 @@ def alt_texts(app: Sphinx, document: nodes.document) -> None:
         if not alt or alt in image["uri"]:
             logger.warning(
                 "this picture has no alternative text: say what it shows, in a cell header by "
-                '# %%%% mystnb={"image": {"alt": "..."}}',
+                '# %% mystnb={"image": {"alt": "..."}}',
                 location=_location(image),
             )
     for raw in document.findall(nodes.raw):
@@ -47,6 +47,6 @@ def bare_widgets(app: Sphinx, document: nodes.document) -> None:
 
 def _location(node: nodes.Node) -> str:
     """The file and line of a node, or of the nearest cell or paragraph around it."""
-    while node.parent is not None and node.line is None:
+    while node.parent is not None and not node.line:
         node = node.parent
     return f"{node.source or node.document['source']}:{node.line or 1}"
