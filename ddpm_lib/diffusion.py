@@ -59,8 +59,9 @@ def noise(schedule: Schedule, x_0: Tensor, t: Time, eps: Tensor) -> Tensor:
 
 def signal_and_noise(schedule: Schedule, t: Time, like: Tensor) -> tuple[Tensor, Tensor]:
     """a = sqrt(alpha_bar_t) and s = sqrt(1 - alpha_bar_t), shaped to multiply `like`."""
-    a, s = schedule.alpha_bar.sqrt(), schedule.one_minus_alpha_bar.sqrt()
-    return at(a, t, like), at(s, t, like)
+    t = steps(t, 0, schedule.T)
+    a, s = schedule.alpha_bar[t].sqrt(), schedule.one_minus_alpha_bar[t].sqrt()
+    return fit(a, like), fit(s, like)
 
 
 def at(table: Tensor, t: Time, like: Tensor) -> Tensor:
@@ -113,7 +114,7 @@ def posterior(
     from_x_0 = schedule.alpha_bar[u].sqrt() * beta_t / s_squared[t]
     from_x_t = (1 - beta_t).sqrt() * s_squared[u] / s_squared[t]
     mu_tilde = fit(from_x_0, x_0) * x_0 + fit(from_x_t, x_0) * x_t
-    return Gaussian(mu_tilde, fit(beta_tilde(schedule, t, u), x_0))
+    return Gaussian(mu_tilde, fit(s_squared[u] / s_squared[t] * beta_t, x_0))
 
 
 # What the network learns
@@ -198,18 +199,20 @@ def check(x: Tensor, name: str, like: Tensor | None = None) -> None:
         raise ValueError(f"{name} is finite, got {int((~x.isfinite()).sum())} values that are not")
 
 
-def steps(t: Time, first: int, last: int) -> Tensor:
-    """t as an int64 tensor on the CPU, with every time in first..last.  ->  () or (B,)"""
-    if isinstance(t, bool) or not isinstance(t, SupportsIndex):
+def steps(t: Time, first: int, last: int) -> Time:
+    """t as an int, or as an int64 tensor (B,) on the CPU, with every time in first..last."""
+    if isinstance(t, Tensor):
+        if t.dtype not in (torch.int64, torch.int32):
+            raise TypeError(f"t counts noising steps and is an integer, got {t.dtype}")
+        if t.ndim > 1 or t.numel() == 0:
+            raise ValueError(f"t is one time, or one for each picture, got shape {tuple(t.shape)}")
+        t = t.cpu().long() if t.ndim else int(t)
+    elif isinstance(t, bool) or not hasattr(t, "__index__"):  # an int of numpy is welcome too
         raise TypeError(f"t counts noising steps and is an integer, got {describe(t)}")
-    t = torch.as_tensor(t, device="cpu")
-    if t.dtype not in (torch.int64, torch.int32):
-        raise TypeError(f"t counts noising steps and is an integer, got {t.dtype}")
-    if t.ndim > 1 or t.numel() == 0:
-        raise ValueError(f"t is one time, or one for each picture, got shape {tuple(t.shape)}")
-    if not (first <= t.min() and t.max() <= last):
-        raise ValueError(f"t lies in {first}..{last}, got {t.min()}..{t.max()}")
-    return t.long()
+    low, high = (t.min(), t.max()) if isinstance(t, Tensor) else (t, t)
+    if not first <= low <= high <= last:
+        raise ValueError(f"t lies in {first}..{last}, got {low}..{high}")
+    return t
 
 
 def fit(values: Tensor, like: Tensor) -> Tensor:
@@ -232,9 +235,9 @@ def _send(values: Tensor, like: Tensor) -> Tensor:
     return values.to(like.device, non_blocking=like.is_cuda)
 
 
-def _pair(schedule: Schedule, t: Time, u: Time | None) -> tuple[Tensor, Tensor]:
+def _pair(schedule: Schedule, t: Time, u: Time | None) -> tuple[Time, Time]:
     t = steps(t, 1, schedule.T)
     u = t - 1 if u is None else steps(u, 0, schedule.T)
-    if not (u < t).all():
-        raise ValueError(f"u is earlier than t, got u = {u.tolist()} and t = {t.tolist()}")
+    if torch.as_tensor(u >= t).any():
+        raise ValueError(f"u is earlier than t, got u = {u} and t = {t}")
     return t, u

@@ -104,13 +104,11 @@ def score(mixture: Mixture, x: Tensor) -> Tensor:
 def noised(schedule: Schedule, mixture: Mixture, t: Time) -> Mixture:
     """q(x_t), one for each t.  t: one time in 0..T, or (B,)"""
     t = steps(t, 0, schedule.T)
-    alpha_bar, s_squared = (
-        table[t][..., None, None] for table in (schedule.alpha_bar, schedule.one_minus_alpha_bar)
-    )
+    alpha_bar = schedule.alpha_bar[t][..., None, None]
+    s_squared = schedule.one_minus_alpha_bar[t][..., None, None]
     return mixture._replace(
         means=alpha_bar.sqrt() * mixture.means,
         variances=alpha_bar * mixture.variances + s_squared,
-        weights=mixture.weights.expand(*t.shape, -1),
     )
 
 
