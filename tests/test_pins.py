@@ -1,4 +1,4 @@
-"""pyproject.toml, constraints.txt and environment.yml name the same packages in the same versions."""
+"""pyproject.toml, constraints.txt and environment.yml name the same packages and versions."""
 
 import re
 import tomllib

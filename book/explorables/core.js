@@ -231,7 +231,6 @@ export function plot({ name, x, y, height = 230 }) {
   };
   const redraw = () => {
     width = node.clientWidth;
-    svg.setAttribute("width", width);
     layers.forEach((show) => show());
   };
   new ResizeObserver(redraw).observe(node);

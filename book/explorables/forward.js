@@ -35,14 +35,16 @@ export function jump(x_0, eps, alpha_bar_t) {
 /** Build the explorable; data: { T, beta_1, beta_T, digits }, the digits 0 to 9 in order. */
 export function forward(stage, { T, beta_1, beta_T, digits }) {
   const alpha_bar = alphaBar(linearBeta(T, beta_1, beta_T));
+  const pictures = unpack(digits);
+  const side = Math.sqrt(pictures[0].length);
   const model = {
     T,
     alpha_bar,
     snr: snr(alpha_bar),
     a: alpha_bar.map(Math.sqrt),
     s: alpha_bar.map((share) => Math.sqrt(1 - share)),
-    pictures: unpack(digits),
-    size: { rows: digits.shape.at(-2), columns: digits.shape.at(-1), range: GRAYS },
+    pictures,
+    size: { rows: side, columns: side, range: GRAYS },
   };
   // mode: "open", or "hidden" while you guess, or "told"; readings: { t, right } for each guess
   const state = { mode: "open", t: Math.floor(T / 4), digit: 3, seed: 1, guess: null, readings: [] };
