@@ -1,0 +1,242 @@
+"""Algorithm 1 of Ho et al. 2020 as a generator of records.
+
+    run = Run(network, Settings(steps=2000))
+    for record in train(run, cosine(), EPS, digits().pixels, prepare=scale):
+        if record.step % 100 == 0:
+            print(record.step, record.loss)
+
+`train` changes the `Run` and tells about it, one record a step: the caller shows, saves or stops.
+"""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ddpm_lib import diffusion
+from ddpm_lib.diffusion import Network, Parameterization
+from ddpm_lib.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train: numbers and switches, so that a checkpoint can hold them as JSON."""
+
+    steps: int = 2000
+    batch: int = 64  # pictures for one step, over all devices
+    learning_rate: float = 2e-3  # at its highest
+    warmup: int = 50  # steps until it is there
+    final: float = 0.0  # the part of it that is left at the end; 1 keeps it constant
+    clip: float = 1.0  # longest gradient; math.inf for any
+    ema: float = 0.999  # memory of the averaged weights; 0 for none
+    seed: int = 0
+    accumulate: int = 1  # parts in which a batch is computed, where memory is short
+    bfloat16: bool = False  # for the network's products; its weights and the loss stay as they are
+    channels_last: bool = False  # quicker for convolutions, slower for GroupNorm on a CPU
+    compile: bool = False  # a minute at the start, for a gain on a GPU
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "accumulate"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is at least 1, got {getattr(self, name)}")
+        for name, low, high in (
+            ("learning_rate", 0, math.inf),
+            ("warmup", 0, math.inf),
+            ("final", 0, 1),
+            ("clip", 0, math.inf),
+            ("ema", 0, 1),
+        ):
+            if not low <= getattr(self, name) <= high:  # also for NaN
+                raise ValueError(f"{name} lies in {low}..{high}, got {getattr(self, name)}")
+
+    @property
+    def layout(self) -> torch.memory_format:
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+
+class Run:
+    """All that changes while a network trains: checkpoints hold it.
+
+    It lives on the device of the network's weights, so move the network there first.
+    """
+
+    def __init__(self, network: nn.Module, settings: Settings) -> None:
+        device = next(network.parameters()).device
+        self.settings = settings
+        self.network = network.train().to(memory_format=settings.layout)  # type: ignore[call-overload]
+        self.average = deepcopy(network).eval().requires_grad_(False)
+        self.optimizer = torch.optim.Adam(network.parameters(), fused=True)
+        # What picks pictures and times lives on the CPU, so that no step waits for a device.
+        self.chance = torch.Generator().manual_seed(settings.seed)
+        seed = int(torch.randint(2**31, (), generator=self.chance))  # the same one would correlate
+        self.noise = torch.Generator(device).manual_seed(seed)
+        self.step = 0
+        self.whole = True  # False inside a step, when weights, averages and chance do not fit
+        self.failed = torch.zeros((), dtype=torch.int64, device=device)  # first step without a loss
+
+
+@dataclass(frozen=True)
+class Record:
+    """One step, told afterwards."""
+
+    step: int
+    learning_rate: float
+    images_per_second: float  # over the last steps, with what the caller did between them
+    loss_on_device: Tensor  # ()
+    failed: Tensor  # ()
+
+    @property
+    def loss(self) -> float:
+        """The loss as a number. It waits for the device: ask now and then, not at every step."""
+        if failed := int(self.failed):
+            raise FloatingPointError(
+                f"the loss is no finite number from step {failed} on: a lower learning rate, a "
+                "longer warm-up or a smaller clip may keep it finite"
+            )
+        return float(self.loss_on_device)
+
+
+class Devices(Protocol):
+    """What training asks of accelerate's `Accelerator`, which answers for several devices."""
+
+    @property
+    def num_processes(self) -> int: ...
+    @property
+    def process_index(self) -> int: ...
+    def prepare_model(self, model: Any) -> Any: ...
+    def no_sync(self, model: Any) -> AbstractContextManager[Any]: ...
+    def reduce(self, tensor: Any, reduction: str = ...) -> Any: ...
+
+
+class OneDevice:
+    """The same answers for a single process."""
+
+    num_processes = 1
+    process_index = 0
+
+    def prepare_model(self, model: nn.Module) -> nn.Module:
+        return model
+
+    def no_sync(self, model: nn.Module) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def reduce(self, tensor: Tensor, reduction: str = "mean") -> Tensor:
+        return tensor
+
+
+def train(
+    run: Run,
+    schedule: Schedule,
+    parameterization: Parameterization,
+    data: Tensor,
+    *,
+    prepare: Callable[[Tensor], Tensor] = lambda x_0: x_0,
+    loss: Callable[..., Tensor] = diffusion.loss,
+    devices: Devices | None = None,
+) -> Iterator[Record]:
+    """Steps of Algorithm 1 (Ho et al. 2020), from where the run is to its last one.
+
+    data: (N, ...) examples, on the device of the network if they fit there; pictures stay uint8.
+          A larger set stays in memory, or on the disk: torch.from_file. Flips: double the set.
+    prepare: makes x_0 of some of them, such as data.scale
+    loss: with the arguments of diffusion.loss and its result, one number for each example
+    devices: an Accelerator, for several processes; each makes the same draws and computes its part
+
+    The k-th step is the same for any number of processes and parts, up to rounding.
+    """
+    settings, devices = run.settings, devices or OneDevice()
+    processes, me = devices.num_processes, devices.process_index
+    size, rest = divmod(settings.batch, processes * settings.accumulate)
+    if rest:
+        raise ValueError(
+            f"a batch of {settings.batch} does not divide into {processes} processes of "
+            f"{settings.accumulate} parts: make it a multiple of {processes * settings.accumulate}"
+        )
+    first, end = (i * size * settings.accumulate for i in (me, me + 1))
+    parts = [slice(i, i + size) for i in range(first, end, size)]  # of the batch, for this process
+    device = run.failed.device
+    one = prepare(_send(data[:1], device))  # to know its shape and dtype
+    diffusion.check(one, "x_0")
+    module = devices.prepare_model(run.network)
+    network = _quick(module, settings)
+
+    def one_step() -> Tensor:
+        index = torch.randint(len(data), (settings.batch,), generator=run.chance)
+        t = torch.randint(1, schedule.T + 1, (settings.batch,), generator=run.chance)
+        shape = (settings.batch, *one.shape[1:])
+        eps = torch.randn(shape, generator=run.noise, dtype=one.dtype, device=device)
+        total = one.new_zeros(())
+        for part in parts:
+            # Processes exchange their gradients once a step, with the last part.
+            with nullcontext() if part is parts[-1] else devices.no_sync(module):
+                x_0 = prepare(_send(data[_send(index[part], data.device)], device))
+                losses = loss(schedule, network, parameterization, x_0, t=t[part], eps=eps[part])
+                share = losses.mean() / len(parts)
+                share.backward()
+            total += share.detach()
+        nn.utils.clip_grad_norm_(run.network.parameters(), settings.clip)
+        run.optimizer.step()
+        run.optimizer.zero_grad()
+        return devices.reduce(total, "mean")
+
+    def steps() -> Iterator[Record]:
+        times = deque([time.perf_counter()], maxlen=50)
+        while run.step < settings.steps:
+            step, run.whole = run.step + 1, False
+            rate = learning_rate(settings, step)
+            try:
+                for group in run.optimizer.param_groups:
+                    group["lr"] = rate
+                value = one_step()
+                _follow(run.average, run.network, min(settings.ema, step / (step + 9)))
+                bad = ~value.isfinite() & (run.failed == 0)
+                run.failed = torch.where(bad, step, run.failed)
+                run.step, run.whole = step, True
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(f"interrupted in step {step}") from None
+            times.append(time.perf_counter())
+            speed = settings.batch * (len(times) - 1) / (times[-1] - times[0])
+            yield Record(step, rate, speed, value, run.failed)
+
+    return steps()
+
+
+def learning_rate(settings: Settings, step: int) -> float:
+    """A line up for `warmup` steps, under half a cosine down (Loshchilov & Hutter 2017, eq. 5)."""
+    cosine = (1 + math.cos(math.pi * (step - 1) / settings.steps)) / 2
+    up = min(1.0, step / max(1, settings.warmup))
+    return settings.learning_rate * up * (settings.final + (1 - settings.final) * cosine)
+
+
+def _quick(module: nn.Module, settings: Settings) -> Network:
+    """The same function of x_t and t, computed in the layout, precision and way of the settings."""
+    compute = torch.compile(module) if settings.compile else module
+    device = next(module.parameters()).device
+    precision = torch.autocast(device.type, torch.bfloat16) if settings.bfloat16 else nullcontext()
+
+    def network(x_t: Tensor, t: Tensor) -> Tensor:
+        with precision:
+            return compute(x_t.contiguous(memory_format=settings.layout), t)
+
+    return network
+
+
+@torch.no_grad()
+def _follow(average: nn.Module, network: nn.Module, memory: float) -> None:
+    """average <- memory average + (1 - memory) network, for all weights at once.
+
+    AveragedModel of torch does the same, but asks the device for its step count each time.
+    """
+    torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - memory)
+
+
+def _send(x: Tensor, device: torch.device) -> Tensor:
+    # CUDA reads the values before it lets go of the host; another device may read them too late.
+    return x.to(device, non_blocking=device.type == "cuda")

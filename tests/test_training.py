@@ -1,0 +1,324 @@
+"""Training against Algorithm 1 written out, and against itself computed in other ways."""
+
+import json
+import math
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from ddpm_lib.data import scale
+from ddpm_lib.diffusion import EPS, V, loss
+from ddpm_lib.networks.tiny import MLP
+from ddpm_lib.networks.unet import UNet
+from ddpm_lib.schedules import cosine, linear
+from ddpm_lib.training import Run, Settings, learning_rate, train
+
+SCHEDULE = linear(20)
+POINTS = torch.randn(30, 2, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+SHORT = Settings(steps=5, batch=8, warmup=2, ema=0.9)
+
+
+def mlp() -> nn.Module:
+    torch.manual_seed(0)
+    return MLP(2, 8).double()
+
+
+def trained(settings: Settings, network: nn.Module | None = None, **options) -> tuple[Run, list]:
+    run = Run(network or mlp(), settings)
+    options = {"data": POINTS, "parameterization": EPS, **options}
+    return run, [record.loss for record in train(run, SCHEDULE, **options)]
+
+
+def weights(network: nn.Module) -> Tensor:
+    return torch.cat([p.detach().reshape(-1) for p in network.parameters()])
+
+
+# Algorithm 1
+
+
+def test_algorithm_1_written_out() -> None:
+    """x_0 ~ data, t ~ U{1..T}, eps ~ N(0, I); gradient of |eps - eps_theta(x_t, t)|^2; Adam."""
+    network, average = mlp(), weights(mlp())
+    chance = torch.Generator().manual_seed(0)
+    noise = torch.Generator().manual_seed(int(torch.randint(2**31, (), generator=chance)))
+    adam = torch.optim.Adam(network.parameters())
+    losses, rates = [], []
+    for step in range(1, 6):
+        x_0 = POINTS[torch.randint(30, (8,), generator=chance)]
+        t = torch.randint(1, 21, (8,), generator=chance)
+        eps = torch.randn(8, 2, generator=noise, dtype=torch.float64)
+        alpha_bar = SCHEDULE.alpha_bar[t][:, None]
+        x_t = alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * eps
+        value = ((network(x_t, t) - eps) ** 2).mean()
+        adam.zero_grad()
+        value.backward()
+        gradient = torch.cat([p.grad.reshape(-1) for p in network.parameters()])
+        for parameter in network.parameters():
+            parameter.grad *= min(1, 0.05 / (gradient.norm() + 1e-6))
+        rate = 2e-3 * min(1, step / 2) * (1 + math.cos(math.pi * (step - 1) / 5)) / 2
+        adam.param_groups[0]["lr"] = rate
+        adam.step()
+        memory = min(0.9, step / (step + 9))
+        average = memory * average + (1 - memory) * weights(network)
+        losses.append(value.item())
+        rates.append(rate)
+
+    run = Run(mlp(), replace(SHORT, clip=0.05))
+    records = list(train(run, SCHEDULE, EPS, POINTS))
+    assert [record.step for record in records] == [1, 2, 3, 4, 5] and run.step == 5
+    assert [record.loss for record in records] == pytest.approx(losses, rel=1e-12)
+    assert [record.learning_rate for record in records] == pytest.approx(rates, rel=1e-12)
+    assert torch.allclose(weights(run.network), weights(network), rtol=0, atol=1e-12)
+    assert torch.allclose(weights(run.average), average, rtol=0, atol=1e-12)
+    assert not torch.allclose(average, weights(network), rtol=0, atol=1e-5)
+
+
+class Gain(nn.Module):
+    """eps_hat = gain_t x_t: for x_0 = 0 the best gain is 1 / sqrt(1 - alpha_bar_t)."""
+
+    def __init__(self, T: int) -> None:
+        super().__init__()
+        self.gain = nn.Embedding(T + 1, 1)
+
+    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        return self.gain(t) * x_t
+
+
+def test_the_minimum_is_found_at_every_t() -> None:
+    torch.manual_seed(0)
+    network, schedule = Gain(5), linear(5, 0.1, 0.5)
+    run = Run(network, Settings(steps=400, batch=32, learning_rate=0.1, clip=math.inf))
+    for record in train(run, schedule, EPS, torch.zeros(3, 4)):
+        last = record
+    best = (1 - schedule.alpha_bar[1:]).rsqrt()
+    assert last.loss < 1e-4
+    assert torch.allclose(network.gain.weight[1:, 0].double(), best, rtol=1e-2)
+
+
+def test_draws_are_uniform_over_examples_and_times() -> None:
+    seen: list[Tensor] = []
+
+    def watch(schedule, network, parameterization, x_0, *, t, eps):
+        seen.append(torch.stack([x_0[:, 0], t.double(), eps[:, 0]]))
+        return loss(schedule, network, parameterization, x_0, t=t, eps=eps)
+
+    data = torch.arange(10, dtype=torch.float64)[:, None].expand(-1, 2).contiguous()
+    trained(Settings(steps=20, batch=500), data=data, loss=watch)
+    x_0, t, eps = torch.cat(seen, dim=1)
+    n = x_0.numel()
+    for values, outcomes in ((x_0, range(10)), (t, range(1, 21))):
+        counts = torch.stack([(values == v).sum() for v in outcomes]).double()
+        p = 1 / len(outcomes)
+        assert counts.sum() == n
+        assert ((counts - n * p).abs() < 5 * (n * p) ** 0.5).all()
+    assert abs(eps.mean()) < 5 / n**0.5 and abs(eps.var() - 1) < 5 * (2 / n) ** 0.5
+    independent = torch.corrcoef(torch.stack([x_0, t, eps])).fill_diagonal_(0).abs().max()
+    assert independent < 5 / n**0.5
+
+
+def test_weighted_loss_and_other_targets() -> None:
+    """A loss is a function: three times the loss is three times the numbers, V is not EPS."""
+    three_times = lambda *args, **options: 3 * loss(*args, **options)
+    _, plain = trained(SHORT)
+    _, weighted = trained(SHORT, loss=three_times)
+    _, v = trained(SHORT, parameterization=V)
+    assert weighted[0] == pytest.approx(3 * plain[0], rel=1e-12)
+    assert v[0] != pytest.approx(plain[0], rel=1e-3)
+
+
+def test_pictures_stay_bytes_until_they_are_drawn() -> None:
+    pixels = torch.randint(256, (6, 1, 4, 4), dtype=torch.uint8)
+    network = lambda: UNet(1, (8, 8), blocks=1)
+    torch.manual_seed(0)
+    run, losses = trained(SHORT, network(), data=pixels, prepare=scale)
+    torch.manual_seed(0)
+    other, floats = trained(SHORT, network(), data=scale(pixels))
+    assert losses == floats and torch.equal(weights(run.network), weights(other.network))
+    with pytest.raises(TypeError, match=r"data\.scale"):
+        trained(SHORT, network(), data=pixels)
+
+
+def test_data_may_lie_in_a_file(tmp_path: Path) -> None:
+    """More pictures than memory: torch maps the file, and reads what is drawn."""
+    name = str(tmp_path / "points")
+    mapped = torch.from_file(name, shared=True, size=60, dtype=torch.float64).reshape(30, 2)
+    mapped.copy_(POINTS)
+    assert trained(SHORT, data=mapped)[1] == trained(SHORT)[1]
+
+
+# The learning rate
+
+
+@settings(deadline=None, max_examples=50, derandomize=True)
+@given(
+    steps=st.integers(1, 300),
+    warmup=st.integers(0, 400),
+    final=st.floats(0, 1),
+    peak=st.floats(1e-6, 1),
+)
+def test_learning_rate(steps: int, warmup: int, final: float, peak: float) -> None:
+    how = Settings(steps=steps, warmup=warmup, final=final, learning_rate=peak)
+    for step in {1, (steps + 1) // 2, steps}:
+        expected = final + (1 - final) * math.cos(math.pi * (step - 1) / (2 * steps)) ** 2
+        if step < warmup:
+            expected *= step / warmup
+        assert learning_rate(how, step) == pytest.approx(peak * expected, rel=1e-9)
+    rates = [learning_rate(how, step) for step in range(1, steps + 1)]
+    assert all(0 < rate <= peak * (1 + 1e-12) for rate in rates)
+
+
+# The same numbers, computed in other ways
+
+
+def test_parts_of_a_batch_give_the_batch() -> None:
+    whole, losses = trained(SHORT)
+    for parts in (2, 4, 8):
+        run, again = trained(replace(SHORT, accumulate=parts))
+        assert again == pytest.approx(losses, rel=1e-12)
+        assert torch.allclose(weights(run.network), weights(whole.network), rtol=0, atol=1e-12)
+
+
+def unet() -> nn.Module:
+    torch.manual_seed(0)
+    return UNet(2, (8, 8), blocks=1)
+
+
+PICTURES = torch.rand(5, 2, 4, 4, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def test_layout_changes_nothing_but_rounding() -> None:
+    plain, losses = trained(SHORT, unet().double(), data=PICTURES.double())
+    quick, again = trained(
+        replace(SHORT, channels_last=True), unet().double(), data=PICTURES.double()
+    )
+    assert quick.network.stem.weight.is_contiguous(memory_format=torch.channels_last)
+    assert again == pytest.approx(losses, rel=1e-12)
+    assert torch.allclose(weights(plain.network), weights(quick.network), rtol=0, atol=1e-10)
+
+
+def test_bfloat16_rounds_the_network_and_not_the_loss() -> None:
+    dtypes = []
+
+    def watch(*args, **options):
+        dtypes.append(loss(*args, **options).dtype)
+        return loss(*args, **options)
+
+    _, losses = trained(SHORT, unet(), data=PICTURES)
+    quick, again = trained(replace(SHORT, bfloat16=True), unet(), data=PICTURES, loss=watch)
+    assert set(dtypes) == {torch.float32} and weights(quick.network).dtype == torch.float32
+    assert again == pytest.approx(losses, rel=3e-2) and again != pytest.approx(losses, rel=1e-5)
+
+
+def test_compile_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(torch, "compile", lambda module: asked.append(module) or module)
+    run, losses = trained(replace(SHORT, compile=True))
+    assert asked == [run.network] and losses == trained(SHORT)[1]
+
+
+@pytest.mark.skipif(find_spec("accelerate") is None, reason="accelerate is not installed")
+def test_two_processes_give_the_losses_of_one(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("two_processes.py")
+    out = subprocess.run(
+        [sys.executable, script, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert out.returncode == 0, out.stderr
+    results = json.loads(out.stdout)
+    one = results["one"]
+    assert len(set(one["losses"])) == 4
+    for rank in ("first", "second"):
+        for two in results[rank].values():
+            assert two["losses"] == pytest.approx(one["losses"], rel=1e-12)
+            assert two["weights"] == pytest.approx(one["weights"], rel=1e-9, abs=1e-12)
+
+
+def test_no_step_waits_for_the_device() -> None:
+    """On the meta device there are no numbers: to read one there is an error."""
+    run = Run(unet(), replace(SHORT, accumulate=2))
+    run.network.to("meta")
+    run.average.to("meta")
+    run.optimizer = torch.optim.Adam(run.network.parameters())  # fused needs a real device
+    run.failed = run.failed.to("meta")
+    records = list(train(run, SCHEDULE, EPS, PICTURES.to("meta")))
+    assert len(records) == 5 and records[-1].loss_on_device.is_meta
+    with pytest.raises(RuntimeError, match="meta"):
+        _ = records[-1].loss
+
+
+# What goes wrong
+
+
+class Breaks(nn.Module):
+    """An MLP in whose k-th call something happens."""
+
+    def __init__(self, k: int, happens) -> None:
+        super().__init__()
+        self.inner, self.calls, self.k, self.happens = mlp(), 0, k, happens
+
+    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        self.calls += 1
+        out = self.inner(x_t, t)
+        return self.happens(out) if self.calls == self.k else out
+
+
+def test_a_loss_that_is_not_finite_is_told_with_its_first_step() -> None:
+    run = Run(Breaks(3, lambda out: out * torch.nan), SHORT)
+    records = list(train(run, SCHEDULE, EPS, POINTS))
+    assert math.isfinite(records[0].loss) and math.isfinite(records[1].loss)
+    for record in records[2:]:
+        with pytest.raises(FloatingPointError, match="from step 3 on"):
+            _ = record.loss
+
+
+def test_an_interrupt_is_told_with_its_step() -> None:
+    def interrupt(out: Tensor) -> Tensor:
+        signal.raise_signal(signal.SIGINT)
+        return out
+
+    run = Run(Breaks(4, interrupt), SHORT)
+    with pytest.raises(KeyboardInterrupt, match="in step 4"):
+        list(train(run, SCHEDULE, EPS, POINTS))
+    assert run.step == 3 and not run.whole
+
+
+def test_what_does_not_fit_is_refused_before_the_first_step() -> None:
+    run = Run(mlp(), replace(SHORT, accumulate=3))
+    with pytest.raises(ValueError, match=r"batch of 8 .* 3 parts: make it a multiple of 3"):
+        train(run, SCHEDULE, EPS, POINTS)
+    with pytest.raises(ValueError, match=r"at least one, got \(0, 2\)"):
+        train(Run(mlp(), SHORT), SCHEDULE, EPS, POINTS[:0])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"steps": 0},
+        {"batch": 0},
+        {"accumulate": -1},
+        {"learning_rate": -1e-3},
+        {"learning_rate": math.nan},
+        {"warmup": -1},
+        {"final": 1.5},
+        {"clip": -1.0},
+        {"ema": 1.5},
+    ],
+)
+def test_settings_name_what_is_out_of_range(wrong: dict) -> None:
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=f"{name} .*got {value}"):
+        Settings(**wrong)
+
+
+def test_records_tell_the_speed() -> None:
+    run = Run(mlp(), SHORT)
+    for record in train(run, cosine(20), EPS, POINTS):
+        assert 0 < record.images_per_second < math.inf
