@@ -481,7 +481,7 @@ claim(
 # q(x_t \mid x_0) = \mathcal N\bigl(x_t;\ \sqrt{\bar\alpha_t}\,x_0,\ (1 - \bar\alpha_t) I\bigr).
 # $$ (eq:marginal)
 #
-# The mean and the variance have been checked. That the distribution is *normal* has not, so the next claim compares more: the share of the 200 000 walked pixels below each of seven thresholds at $t = 100$ with what {eq}`eq:marginal` predicts.
+# The mean and the variance have been checked. That the distribution is *normal* has not, so the next claim compares more: the share of those two hundred thousand pixels below each of seven thresholds at $t = 100$ with what {eq}`eq:marginal` predicts.
 
 # %% tags=["claim"]
 thresholds = torch.linspace(-0.2, 1.6, 7, dtype=torch.float64)

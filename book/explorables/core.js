@@ -125,16 +125,18 @@ export function liveSentence() {
 
 // ----------------------------------------------------------------------------------------- controls
 
+// On what has the focus: JupyterLab keeps its hands off arrow keys and Enter, which else go to cells.
+const OWN_KEYS = { "data-lm-suppress-shortcuts": "true" };
+
 /** A button. */
-export function button(text, onClick) {
-  return element("button", { type: "button", class: "ex-button", click: onClick }, text);
+export function button(text, onClick, look = "ex-button") {
+  return element("button", { type: "button", class: look, click: onClick, ...OWN_KEYS }, text);
 }
 
 /** A question over a row of buttons, of which one at most is pressed; options: [{ name, face }]. */
 export function choice({ options, onChoose }) {
   const buttons = options.map(({ name, face }, i) => {
-    const attributes = { type: "button", class: "ex-option", "aria-label": name };
-    return element("button", { ...attributes, click: () => onChoose(i) }, face);
+    return place(button(face, () => onChoose(i), "ex-option"), { "aria-label": name });
   });
   const title = element("p", { class: "ex-title" });
   const row = element("div", { class: "ex-options" }, ...buttons);
@@ -149,7 +151,7 @@ export function choice({ options, onChoose }) {
 
 /** A native slider with its label and its value; label: nodes or strings. */
 export function slider({ label, range: [min, max], step, onInput }) {
-  const input = element("input", { type: "range", min, max, step });
+  const input = element("input", { type: "range", min, max, step, ...OWN_KEYS });
   input.addEventListener("input", () => onInput(Number(input.value)));
   const shown = element("span", { class: "ex-value", "aria-hidden": "true" });
   const set = (value, text) => {
@@ -306,7 +308,7 @@ export function draggable(area, { kind, along, step, name, position, onMove }) {
   const free = along === "xy";
   const [min, max] = area.x.range;
   const grip = element(free ? "circle" : "rect", { class: "ex-grip" });
-  const handle = element("g", { class: "ex-handle", tabindex: 0 }, grip);
+  const handle = element("g", { class: "ex-handle", tabindex: 0, ...OWN_KEYS }, grip);
   place(handle, { role: "slider", "aria-label": name, "aria-valuemin": min, "aria-valuemax": max });
   area.svg.append(handle);
   const movePoint = point(area, kind, position, handle);
