@@ -19,10 +19,10 @@ from ddpm_lib.diffusion import (
     beta,
     beta_tilde,
     check,
-    draw,
     fit,
     kernel,
     noise,
+    noise_for,
     normal,
     posterior,
     steps,
@@ -94,10 +94,10 @@ def bound(
     zero and no likelihood exists.  x_0: (B, ...)  ->  (T+1, B)
     """
     randn = randn or normal(x_0)
-    eps = draw(randn, x_0)
+    eps = noise_for(randn, x_0)
     terms = [data_term(schedule, denoise, x_0, eps=eps, likelihood=likelihood, variance=variance_1)]
     for t in range(2, schedule.T + 1):
-        eps = draw(randn, x_0)
+        eps = noise_for(randn, x_0)
         terms.append(step_term(schedule, denoise, x_0, t=t, eps=eps, variance=variance))
     return torch.stack([*terms, prior_term(schedule, x_0)])
 

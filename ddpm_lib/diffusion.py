@@ -6,7 +6,7 @@ time earlier than t. Draw t on the CPU, where the tables are: to ask a device fo
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, SupportsIndex
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -172,7 +172,7 @@ def normal(like: Tensor) -> Randn:
     return partial(torch.randn, dtype=like.dtype, device=like.device)
 
 
-def draw(randn: Randn, like: Tensor) -> Tensor:
+def noise_for(randn: Randn, like: Tensor) -> Tensor:
     """Noise for `like`, from a function that knows only its shape.
 
     randn_like would fill a channels-last tensor in another order: other noise from the same seed.

@@ -151,6 +151,8 @@ def _parts(mixture: Mixture, x: Tensor) -> tuple[Tensor, Tensor]:
     rows, d = x.reshape(len(x), -1).to("cpu", torch.float64), mixture.means.shape[-1]
     if rows.shape[1] != d:
         raise ValueError(f"the mixture has {d} dimensions, got x of shape {tuple(x.shape)}")
+    if mixture.means.ndim > 2 and len(mixture.means) != len(x):
+        raise ValueError(f"a mixture for each of the {len(x)} x, got {len(mixture.means)} of them")
     if not (mixture.variances > 0).all():
         raise ValueError("a mixture with a singular covariance has a density only after noising")
     along = torch.einsum("kij,bki->bkj", mixture.axes, rows[:, None] - mixture.means)

@@ -20,8 +20,8 @@ from ddpm_lib.diffusion import (
     Variance,
     beta_tilde,
     check,
-    draw,
     fit,
+    noise_for,
     normal,
     posterior,
     run,
@@ -88,7 +88,7 @@ def ddpm(variance: Variance = beta_tilde) -> Step:
         if u == 0:
             return mu  # noise would only be seen
         sigma = torch.as_tensor(variance(schedule, t, u), dtype=torch.float64).sqrt()
-        return mu + fit(sigma, x_t) * draw(randn, x_t)
+        return mu + fit(sigma, x_t) * noise_for(randn, x_t)
 
     return step
 
@@ -105,7 +105,7 @@ def ddim(eta: float = 0.0) -> Step:
         var = eta**2 * beta_tilde(schedule, t, u)
         kept = (schedule.one_minus_alpha_bar[u] - var).clamp(min=0)  # rounding can make it -1e-17
         x_u = fit(schedule.alpha_bar[u].sqrt(), x_t) * x_0 + fit(kept.sqrt(), x_t) * eps
-        return x_u + fit(var.sqrt(), x_t) * draw(randn, x_t) if var > 0 else x_u
+        return x_u + fit(var.sqrt(), x_t) * noise_for(randn, x_t) if var > 0 else x_u
 
     return step
 
