@@ -420,7 +420,7 @@ claim(
 #
 # Scaled to variance 1, that sum is $\bar\epsilon_t$, and the statement holds for $t$. This is the workhorse of the whole course: any $x_t$ in one draw.
 #
-# Two claims guard it. The first is the induction step {eq}`eq:induction` in symbols. The second takes a thousand honest steps for two hundred thousand pixels that all start at $x_0 = 0.8$, stops at four times on the way, and compares mean and variance with the jump. Among the rejected versions are four that have been published.
+# Two claims guard it. The first is the induction step {eq}`eq:induction` in symbols. The second takes a thousand honest steps for two hundred thousand pixels that all start at $x_0 = 0.8$, stops at four times on the way, and compares mean and variance with the jump. Several of the rejected versions have been published.
 
 # %% tags=["claim"]
 at, abar = sp.symbols("alpha_t alphabar_{t-1}", positive=True)
