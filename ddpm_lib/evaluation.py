@@ -233,7 +233,7 @@ def bits_per_dim(
         terms = bound.bound(
             schedule, denoise, part, likelihood=likelihood, variance=variance, randn=randn
         )
-        bits.append(bound.bits_per_dim(terms.double().sum(0).cpu(), part))
+        bits.append(bound.bits_per_dim(terms.cpu().double().sum(0), part))
     each = torch.cat(bits)
     if len(each) < 2:
         raise ValueError("a standard error needs two pictures at least, got 1")

@@ -227,6 +227,16 @@ def test_precision_falls_with_garbage_and_recall_with_missing_modes():
     assert evaluation.precision_recall(fake, fake + 1e6) == (0, 0)
 
 
+def test_precision_and_recall_equal_those_of_torch_fidelity():
+    peer = pytest.importorskip("torch_fidelity.metric_prc", reason="torch-fidelity is missing")
+    real, fake = normal(700, 16), 1.2 * normal(600, 16, seed=1) + 0.1
+    theirs = peer.prc_features_to_metric(
+        fake, real, prc_neighborhood=3, prc_batch_size=100, verbose=False
+    )
+    ours = evaluation.precision_recall(real, fake)
+    assert ours == pytest.approx((theirs["precision"], theirs["recall"]), abs=1e-6)
+
+
 def test_nearest_finds_copies_and_measures_the_others():
     training = normal(700, 1, 4, 4)
     x = training[[5, 699, 3]] + torch.tensor([0, 0, 0.25]).reshape(3, 1, 1, 1)
