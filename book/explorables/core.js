@@ -159,8 +159,8 @@ export function slider({ label, range: [min, max], step, onInput }) {
     input.setAttribute("aria-valuetext", text);
     shown.textContent = text;
   };
-  const labelled = element("label", {}, element("span", {}, ...label), input);
-  return { node: element("div", { class: "ex-slider" }, labelled, shown), set };
+  const labeled = element("label", {}, element("span", {}, ...label), input);
+  return { node: element("div", { class: "ex-slider" }, labeled, shown), set };
 }
 
 // ----------------------------------------------------------------------------------------- pictures

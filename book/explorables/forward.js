@@ -193,10 +193,10 @@ function words(model, state) {
 function setting({ T, a, s, snr }, { t, mode }) {
   const time = ["At ", symbol("t"), ` = ${t} of ${T}, `];
   if (t === 0) return [...time, "there is no noise yet: this is the digit itself."];
-  const parts = ` is ${a[t].toFixed(2)} parts digit and ${s[t].toFixed(2)} parts noise`;
+  const sum = ` is ${a[t].toFixed(2)} times the digit plus ${s[t].toFixed(2)} times the noise`;
   const next = mode === "hidden" ? " Go left until you can read it, then answer above." : "";
   const ratio = `; the signal-to-noise ratio is ${format(snr[t])}.${next}`;
-  return [...time, symbol("x", "t"), parts, ratio];
+  return [...time, symbol("x", "t"), sum, ratio];
 }
 
 function verdict({ snr }, { t, digit, guess, readings }) {

@@ -22,9 +22,9 @@ def test_numbers_come_from_file_names_and_claims_reach_page_and_ledger(built_boo
     assert "(3.1)" in first and "(3.2)" in first
     line = re.search(r'<p class="claim" id="claim-1">(.*?)</p>', first, re.DOTALL)[1]
     text = re.sub(r"<[^>]+>", "", line)
-    assert text == "✓ (3.2) |got − want| = 0 ≤ 4.4e-13 · rejects: square"
+    assert text == "✓ (3.2) |got − want| = 0 ≤ 4.4·10⁻¹³ · rejects: square"
     ledger = page(built_book, "book/claims")
-    assert "2 labelled equations, 1 of them definitions" in ledger
+    assert "2 labeled equations, 1 of them definitions" in ledger
     assert 'href="../chapters/03_first.html#claim-1"' in ledger
     assert 'href="../chapters/03_first.html#equation-eq-double"' in ledger
     assert "square: 1" in ledger
@@ -97,7 +97,7 @@ DEFECTS = {
     "claim of no equation": (
         FIRST, 'claim("eq:double"', 'claim("eq:duoble"', "from ddpm_lib import used", "eq:duoble",
     ),
-    "labelled equation without claim": (
+    "labeled equation without claim": (
         FIRST, "x = 1\n# $$ (def:x)", "x = 1\n# $$ (eq:x)",
         "# $$", "the equation eq:x has no claim",
     ),

@@ -20,6 +20,8 @@ from ddpm_book.execution import executed_notebook
 
 logger = logging.getLogger(__name__)
 
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 Claim = dict[str, Any]  # label, kind, error, tolerance, rejects: [[name, distance]], id
 
 
@@ -31,7 +33,7 @@ def cells(document: nodes.document) -> Iterator[nodes.container]:
 
 
 def collect(app: Sphinx, document: nodes.document) -> None:
-    """Note the claims and the labelled equations of a page; set the claims' lines."""
+    """Note the claims and the labeled equations of a page; set the claims' lines."""
     env = app.env
     env.ddpm_equations[env.docname] = {
         node["label"]: (node.source, node.line)
@@ -76,11 +78,11 @@ def size(claim: Claim) -> str:
 
 
 def number(value: float) -> str:
-    """0, or two significant digits: 4.1·10⁻⁴ as 4.1e-4."""
-    if value == 0:
-        return "0"
+    """Two significant digits: 0.32, or 4.1·10⁻⁴."""
     mantissa, exponent = f"{value:.1e}".split("e")
-    return f"{mantissa}e{int(exponent)}" if abs(int(exponent)) > 2 else f"{value:.2g}"
+    if value == 0 or abs(int(exponent)) < 3:
+        return f"{value:.2g}"
+    return f"{mantissa}·10{str(int(exponent)).translate(SUPERSCRIPT)}"
 
 
 def _equation(label: str, doc: str, near: nodes.Node) -> addnodes.pending_xref:
@@ -94,7 +96,7 @@ def _equation(label: str, doc: str, near: nodes.Node) -> addnodes.pending_xref:
 
 
 def unclaimed(app: Sphinx, env: BuildEnvironment) -> None:
-    """Warn of each labelled equation that is neither a definition nor claimed."""
+    """Warn of each labeled equation that is neither a definition nor claimed."""
     claimed = {claim["label"] for claims in env.ddpm_claims.values() for claim in claims}
     for equations in env.ddpm_equations.values():
         for label, location in equations.items():
@@ -111,7 +113,7 @@ class ledger(nodes.Element):
 
 
 class Ledger(SphinxDirective):
-    """```{claims-ledger}```: every labelled equation of the book, with its claims."""
+    """```{claims-ledger}```: every labeled equation of the book, with its claims."""
 
     def run(self) -> list[nodes.Node]:
         self.env.ddpm_ledgers.add(self.env.docname)
@@ -185,7 +187,7 @@ def _summary(env: BuildEnvironment) -> nodes.paragraph:
     definitions = sum(label.startswith("def:") for label in labels)
     wrong = sum(len(claim["rejects"]) for claim in claims)
     return nodes.paragraph(
-        text=f"{len(labels)} labelled equations, {definitions} of them definitions. "
+        text=f"{len(labels)} labeled equations, {definitions} of them definitions. "
         f"{len(claims)} claims: {', '.join(kinds)}. Together they reject {wrong} wrong versions."
     )
 

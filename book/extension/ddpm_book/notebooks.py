@@ -191,7 +191,7 @@ def _number(env: BuildEnvironment, kind: str, label: str) -> str:
     for numbers in env.toc_fignumbers.values():
         if found := numbers.get(kind, {}).get(make_id(label)):
             return ".".join(map(str, found))
-    raise ExtensionError(f"no {kind} is labelled {label}")
+    raise ExtensionError(f"no {kind} is labeled {label}")
 
 
 @cache
