@@ -1,4 +1,4 @@
-"""A claim passes when the equation holds, and fails when it does not or when a wrong version would."""
+"""A claim passes when the equation holds; it fails when not, or when a wrong version would pass."""
 
 import pytest
 import sympy
@@ -81,7 +81,7 @@ def test_symbolic_claim(capsys):
 
 
 def test_standard_errors_are_those_of_repeated_experiments():
-    """The spread of an estimate over 2000 repetitions is the standard error that each one reports."""
+    """The spread of an estimate over 2000 repetitions is the standard error that each reports."""
     generator = torch.Generator().manual_seed(0)
     x = -torch.rand(1000, 2000, dtype=torch.float64, generator=generator).log()  # skewed
     for statistic in (mean, variance):

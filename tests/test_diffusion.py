@@ -32,7 +32,7 @@ from ddpm_lib.schedules import Schedule, cosine, linear
 
 properties = settings(deadline=None, max_examples=50, derandomize=True)
 schedules = st.sampled_from([linear(10), cosine(10), linear(1000), cosine(1000)])
-# The trap is a batch as large as the width: there a t of shape (B,) broadcasts along the wrong axis.
+# The trap is a batch as large as the width: there, a t of shape (B,) broadcasts the wrong way.
 shapes = st.sampled_from([(1,), (5,), (3, 2), (4, 4), (4, 1, 4, 4), (4, 4, 4, 4), (2, 3, 4, 5)])
 dtypes = st.sampled_from([torch.float64, torch.float32, torch.bfloat16])
 

@@ -52,6 +52,11 @@ SECOND = """\
 
 # %%
 print("second")
+
+# %%
+import os
+
+print("threads:", os.environ["OMP_NUM_THREADS"])
 """
 
 

@@ -30,6 +30,10 @@ def test_numbers_come_from_file_names_and_claims_reach_page_and_ledger(built_boo
     assert "square: 1" in ledger
 
 
+def test_each_kernel_has_one_thread_so_that_numbers_repeat(built_book):
+    assert "threads: 1" in page(built_book, "chapters/05_second")
+
+
 def test_a_second_build_runs_nothing(book):
     result = book.build()
     assert result.returncode == 0, result.stdout

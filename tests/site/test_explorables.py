@@ -204,7 +204,7 @@ def test_the_slider_moves_the_picture(new_page, forward):
 def test_the_sentence_says_what_is_shown(new_page, forward):
     page = show(new_page(), forward)
     assert sentence(page) == (
-        "At t = 250 of 1000, xt is 0.72 parts digit and 0.69 parts noise; "
+        "At t = 250 of 1000, xt is 0.72 times the digit plus 0.69 times the noise; "
         f"the signal-to-noise ratio is {linear(T).snr[250]:.3g}."
     )
     page.locator("input[type=range]").fill("0")
@@ -414,6 +414,14 @@ def test_inserted_as_jupyterlab_does_it(new_page, forward):
         assert_shows(page, 800)
 
 
+def test_jupyterlab_leaves_the_keys_to_the_controls(new_page, forward):
+    """Its notebook goes to another cell for an arrow key, unless the target itself objects."""
+    page = show(new_page(), forward)
+    focusable = page.locator(".ex-stage :is(button, input, [tabindex])")
+    marked = page.locator(".ex-stage [data-lm-suppress-shortcuts=true]")
+    assert focusable.count() == marked.count() == 14
+
+
 def test_without_javascript_the_still_and_its_caption_remain(new_page, forward):
     page = new_page(360, java_script_enabled=False)
     page.set_content(document(forward))
@@ -453,10 +461,12 @@ def test_everything_finds_room(new_page, forward, width):
 
 def test_a_plot_follows_the_width_of_the_page(new_page, forward):
     page = show(new_page(360), forward)
-    page.set_viewport_size({"width": 800, "height": 900})
-    page.wait_for_function("document.querySelector('.ex-plot svg').clientWidth > 600")
-    page.mouse.click(*place_of(page, 500))
-    assert_shows(page, 500)
+    for width, t in ((800, 500), (360, 700)):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate("new Promise(requestAnimationFrame)")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.mouse.click(*place_of(page, t))
+        assert_shows(page, t)
 
 
 LUMINANCE = """() => [...document.querySelectorAll(
