@@ -136,10 +136,9 @@ def frechet_distance(p: Moments, q: Moments) -> float:
 
 
 def _root(covariance: Tensor) -> Tensor:
-    """The symmetric square root.  (d, d)"""
+    """The symmetric square root; what is negative among the eigenvalues is rounding.  (d, d)"""
     values, axes = torch.linalg.eigh(covariance)
-    rounding = values[-1] * len(values) * torch.finfo(values.dtype).eps
-    return axes * values.where(values > rounding, 0).sqrt() @ axes.mT
+    return axes * values.clamp(min=0).sqrt() @ axes.mT
 
 
 class Frechet(NamedTuple):
