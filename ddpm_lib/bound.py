@@ -93,6 +93,7 @@ def bound(
     `variance` is that of the model's steps; `variance_1` is that of its last, where beta_tilde is
     zero and no likelihood exists.  x_0: (B, ...)  ->  (T+1, B)
     """
+    check(x_0, "x_0")
     randn = randn or normal(x_0)
     eps = noise_for(randn, x_0)
     terms = [data_term(schedule, denoise, x_0, eps=eps, likelihood=likelihood, variance=variance_1)]
@@ -128,6 +129,8 @@ def discretized(x: Tensor, p: Gaussian, levels: int = 256) -> Tensor:
     not every device has float64 and a picture needs this only once.
     """
     check(x, "x")
+    if levels < 2:
+        raise ValueError(f"pixels have at least 2 levels, got {levels}")
     level = (x.to("cpu", torch.float64) + 1) / 2 * (levels - 1)
     nearest = level.round().clamp(0, levels - 1)
     if not (level - nearest).abs().max() < 1e-3:

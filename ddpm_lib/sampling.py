@@ -87,8 +87,10 @@ def ddpm(variance: Variance = beta_tilde) -> Step:
         mu = posterior(schedule, denoise(x_t, t).x_0, x_t, t, u).mean
         if u == 0:
             return mu  # noise would only be seen
-        sigma = torch.as_tensor(variance(schedule, t, u), dtype=torch.float64).sqrt()
-        return mu + fit(sigma, x_t) * noise_for(randn, x_t)
+        var = torch.as_tensor(variance(schedule, t, u), dtype=torch.float64)
+        if not var >= 0:  # also true for NaN
+            raise ValueError(f"the variance of the step from {t} to {u} is {var:g}, not positive")
+        return mu + fit(var.sqrt(), x_t) * noise_for(randn, x_t)
 
     return step
 
