@@ -131,14 +131,14 @@ def discretized(x: Tensor, p: Gaussian, levels: int = 256) -> Tensor:
     check(x, "x")
     if levels < 2:
         raise ValueError(f"pixels have at least 2 levels, got {levels}")
-    level = (x.to("cpu", torch.float64) + 1) / 2 * (levels - 1)
+    level = (x.cpu().double() + 1) / 2 * (levels - 1)
     nearest = level.round().clamp(0, levels - 1)
     if not (level - nearest).abs().max() < 1e-3:
         raise ValueError(
             f"x has {levels} levels from -1 to 1, got values between or beyond them: for another "
             "number of levels pass partial(discretized, levels=...), for data without, `density`"
         )
-    mean, std = p.mean.to(level), p.var.to(level).sqrt()
+    mean, std = p.mean.cpu().double(), p.var.cpu().double().sqrt()
     below = ((2 * nearest - 1) / (levels - 1) - 1 - mean) / std
     above = ((2 * nearest + 1) / (levels - 1) - 1 - mean) / std
     below = torch.where(nearest == 0, -torch.inf, below)

@@ -199,19 +199,19 @@ def check(x: Tensor, name: str, like: Tensor | None = None) -> None:
         raise ValueError(f"{name} is finite, got {int((~x.isfinite()).sum())} values that are not")
 
 
-def steps(t: Time, first: int, last: int) -> Time:
+def steps(t: Time, first: int, last: int, name: str = "t") -> Time:
     """t as an int, or as an int64 tensor (B,) on the CPU, with every time in first..last."""
     if isinstance(t, Tensor):
         if t.dtype not in (torch.int64, torch.int32):
-            raise TypeError(f"t counts noising steps and is an integer, got {t.dtype}")
+            raise TypeError(f"{name} counts noising steps and is an integer, got {t.dtype}")
         if t.ndim > 1 or t.numel() == 0:
-            raise ValueError(f"t is one time, or one for each picture, got shape {tuple(t.shape)}")
+            raise ValueError(f"{name} is one time, or one for each picture, got {tuple(t.shape)}")
         t = t.cpu().long() if t.ndim else int(t)
     elif isinstance(t, bool) or not hasattr(t, "__index__"):  # an int of numpy is welcome too
-        raise TypeError(f"t counts noising steps and is an integer, got {describe(t)}")
+        raise TypeError(f"{name} counts noising steps and is an integer, got {describe(t)}")
     low, high = (t.min(), t.max()) if isinstance(t, Tensor) else (t, t)
     if not first <= low <= high <= last:
-        raise ValueError(f"t lies in {first}..{last}, got {low}..{high}")
+        raise ValueError(f"{name} lies in {first}..{last}, got {low}..{high}")
     return t
 
 
@@ -237,7 +237,7 @@ def _send(values: Tensor, like: Tensor) -> Tensor:
 
 def _pair(schedule: Schedule, t: Time, u: Time | None) -> tuple[Time, Time]:
     t = steps(t, 1, schedule.T)
-    u = t - 1 if u is None else steps(u, 0, schedule.T)
+    u = t - 1 if u is None else steps(u, 0, schedule.T, "u")
     if torch.as_tensor(u >= t).any():
         raise ValueError(f"u is earlier than t, got u = {u} and t = {t}")
     return t, u

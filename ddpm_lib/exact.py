@@ -70,6 +70,8 @@ def isotropic(weights: Tensor, means: Tensor, std: float | Tensor) -> Mixture:
 def draw(mixture: Mixture, n: int, generator: torch.Generator | None = None) -> Tensor:
     """n points of a mixture, or one of each of n mixtures.  (n, d) float64"""
     K, d = mixture.means.shape[-2:]
+    if n < 1 or mixture.means.shape[:-2] not in ((), (n,)):
+        raise ValueError(f"n is at least 1, and the number of mixtures if they are many, got {n}")
     k = torch.multinomial(mixture.weights.expand(n, K), 1, generator=generator)[:, 0]
     row = torch.arange(n)
     means, variances = (x.expand(n, K, d)[row, k] for x in (mixture.means, mixture.variances))
@@ -148,7 +150,7 @@ def exact_denoiser(schedule: Schedule, mixture: Mixture) -> Denoiser:
 def _parts(mixture: Mixture, x: Tensor) -> tuple[Tensor, Tensor]:
     """log(w_k N_k(x)), and x - mean_k along the axes of k.  ->  (B, K) and (B, K, d)"""
     check(x, "x")
-    rows, d = x.reshape(len(x), -1).to("cpu", torch.float64), mixture.means.shape[-1]
+    rows, d = x.reshape(len(x), -1).cpu().double(), mixture.means.shape[-1]
     if rows.shape[1] != d:
         raise ValueError(f"the mixture has {d} dimensions, got x of shape {tuple(x.shape)}")
     if mixture.means.ndim > 2 and len(mixture.means) != len(x):

@@ -274,6 +274,17 @@ def test_gradients_reach_the_network() -> None:
     assert weight.grad != 0
 
 
+def test_tables_first_read_in_inference_mode_serve_training_later() -> None:
+    """They are kept once computed, and what inference mode computes cannot be trained with."""
+    schedule, x = linear(10), randn(3, 2)
+    with torch.inference_mode():
+        posterior(schedule, noise(schedule, x, 5, x), x, 5)
+    leaf = x.clone().requires_grad_()
+    mean, var = posterior(schedule, leaf, noise(schedule, leaf, 5, x), 5)
+    (mean * var).sum().backward()
+    assert leaf.grad is not None
+
+
 # Noise
 
 
@@ -349,6 +360,12 @@ def test_bad_times(
 ) -> None:
     with pytest.raises(error, match=says):
         take(good, t)
+
+
+@pytest.mark.parametrize("u", [-1, 1001])
+def test_bad_u_is_named(u: int) -> None:
+    with pytest.raises(ValueError, match=rf"u lies in 0\.\.1000, got {u}"):
+        posterior(linear(), good, good, 5, u)
 
 
 @pytest.mark.parametrize("take", takers[1:])

@@ -311,6 +311,13 @@ def test_bad_points(take: Callable[[Any], Any], x: Any, error: type[Exception], 
         take(x)
 
 
+def test_bad_numbers_of_draws() -> None:
+    many = reverse(linear(), two, torch.zeros(3, 1), 5)
+    for m, n in [(two, 0), (two, -1), (many, 2), (many, 1)]:
+        with pytest.raises(ValueError, match="n is at least 1"):
+            draw(m, n)
+
+
 def test_bad_times() -> None:
     x = torch.zeros(3, 1)
     for take in (
