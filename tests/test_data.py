@@ -210,6 +210,7 @@ class Answers(dict):
     url: str
     asked: list[str]
     together = threading.Barrier(1)
+    begun = threading.Event()
 
 
 @pytest.fixture
@@ -220,6 +221,7 @@ def answers(monkeypatch, tmp_path) -> Iterator[Answers]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             answers.asked.append(self.path)
+            answers.begun.set()
             status, body, length = answers.get(self.path, (404, b"not here", None))
             self.send_response(status)
             self.send_header("Content-Length", str(length or len(body)))
@@ -330,13 +332,16 @@ def test_the_folder_is_the_one_in_the_environment_or_the_cache(monkeypatch):
 
 def test_two_processes_may_fetch_at_once(answers):
     answers["/file.bin"] = (200, BODY, None)
-    answers.together = threading.Barrier(2, timeout=100)  # neither is answered before both ask
+    answers.together = threading.Barrier(2)  # neither has its answer before both have asked
+    answers.begun = threading.Event()
     code = f"""
 from ddpm_lib import data
 sums = "{SHA}  file.bin"
 print(len(data.fetch(data.Source("toy", ("{answers.url}",), sums), "file.bin").read_bytes()))
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=-1) as other:
+        while not answers.begun.wait(1):
+            assert other.poll() is None, other.communicate()[1].decode()
         path = data.fetch(source(answers.url), "file.bin")
         out, error = other.communicate()
     assert out.split() == [b"%d" % len(BODY)], error.decode()
