@@ -87,7 +87,7 @@ claim(
 )
 
 # %% [markdown]
-# The line below the cell is its result: the number of the equation, how far the two sides lie apart, how far they may, and the wrong versions that were found to be wrong. From here on the page shows this line alone, with the check folded beneath it. All of them are collected in the [ledger](../book/claims.md).
+# The line below the cell is its result: the number of the equation, how far the two sides lie apart, how far they may, and the wrong versions that were found to be wrong. From here on the website shows this line alone, with the check folded beneath it. All of them are collected in the [ledger](../book/claims.md).
 #
 # Suppose the pixel has variance 1 before the step. It has variance 1 after the step exactly if $k_t^2 + \beta_t = 1$. We take the positive root, since a negative one would turn the picture into its negative at every step:
 #

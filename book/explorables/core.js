@@ -135,9 +135,9 @@ export function button(text, onClick, look = "ex-button") {
 
 /** A question over a row of buttons, of which one at most is pressed; options: [{ name, face }]. */
 export function choice({ options, onChoose }) {
-  const buttons = options.map(({ name, face }, i) => {
-    return place(button(face, () => onChoose(i), "ex-option"), { "aria-label": name });
-  });
+  const buttons = options.map(({ name, face }, i) =>
+    place(button(face, () => onChoose(i), "ex-option"), { "aria-label": name }),
+  );
   const title = element("p", { class: "ex-title" });
   const row = element("div", { class: "ex-options" }, ...buttons);
   const node = element("div", { class: "ex-choice", role: "group" }, title, row);
@@ -262,12 +262,13 @@ function drawAxes(area) {
   note(area, "axis-x", [area.x.range[1], area.y.range[0]], ...area.x.label);
 }
 
-/** Round numbers that cut a range into at most `count` parts or so. */
+/** Round numbers that cut a range into about `count` parts. */
 function ticks([low, high], count) {
   const power = 10 ** Math.floor(Math.log10((high - low) / count));
   const step = power * [1, 2, 2.5, 5, 10].find((round) => round * power * count >= high - low);
-  const first = Math.ceil(low / step);
-  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => (first + i) * step);
+  const first = Math.ceil(low / step - 1e-9); // the ends count, also where 0.3 / 0.1 < 3
+  const last = Math.floor(high / step + 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
 }
 
 /** Indent a slider so that its thumb stands exactly over the same value of a plot's x-axis. */

@@ -9,6 +9,7 @@ notebook can show. One that has no plain form stops the build: a reader would se
 import base64
 import io
 import json
+import os
 import re
 import zipfile
 from collections.abc import Callable
@@ -96,7 +97,8 @@ def plain(source: str, resolve: Callable[[str, str], str]) -> str:
     prose: list[str] = []
 
     def flush() -> None:
-        result.extend(_plain_prose("\n".join(prose), resolve).splitlines())
+        if any(prose):
+            result.extend([*_plain_prose("\n".join(prose), resolve).strip().splitlines(), ""])
         prose.clear()
 
     while lines:
@@ -108,7 +110,7 @@ def plain(source: str, resolve: Callable[[str, str], str]) -> str:
             body, lines = lines[:end], lines[end + 1 :]
             result += _plain_directive(fence["name"], fence["title"], body, resolve).splitlines()
         elif line.startswith("```"):
-            flush() if not code else None
+            flush()  # nothing, at the end of the block
             code = not code
             result.append(line)
         else:
@@ -218,18 +220,15 @@ def _setup_cell(
         label: _number(env, "displaymath", f"equation-{label}")
         for label in env.ddpm_equations.get(page, {})
     }
-    seconds = (env.nb_metadata[page].get("exec_data") or {}).get("runtime")
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    imports = sorted(
-        set(re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE)) | {"torch"} - {"ddpm_lib"}
-    )
+    imports = set(re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE))
+    seconds = (env.nb_metadata[page].get("exec_data") or {}).get("runtime")
+    cores = f"the {os.cpu_count()} CPU cores that built the site"
     source = SETUP.format(
         library=library(),
-        imports=json.dumps([name for name in imports if name != "ddpm_lib"]),
+        imports=json.dumps(sorted(imports - {"ddpm_lib"})),
         numbers=json.dumps(numbers),
-        runtime=f"All cells took {seconds:.0f} s on the two CPU cores that built the site."
-        if seconds
-        else "",
+        runtime=f"All cells took {seconds:.0f} s on {cores}." if seconds else "",
     )
     return new_code_cell(source, metadata={"cellView": "form", "jupyter": {"source_hidden": True}})
 
