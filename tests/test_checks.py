@@ -30,12 +30,13 @@ def test_a_mistake_is_shown_without_traceback():
     assert Mistake("too many")._render_traceback_() == ["✗ too many"]
 
 
-@pytest.mark.parametrize(
-    "check", [forward.halfway, forward.leap, forward.recover, forward.mean_snr]
-)
-def test_open_exercises_do_not_fail(check, capsys):
-    check(...)
-    assert "Not tried yet" in capsys.readouterr().out
+def test_open_exercises_do_not_fail(capsys):
+    forward.halfway(...)
+    forward.amplified(...)
+    for check in (forward.leap, forward.recover):
+        check(lambda *arguments: ...)
+    forward.read(lambda *arguments: ..., torch.randn(10, 1, 8, 8))
+    assert capsys.readouterr().out.count("Not tried yet") == 5
 
 
 def test_halfway():
@@ -67,11 +68,33 @@ def test_recover():
         )
     with pytest.raises(Mistake, match="half of it"):
         forward.recover(lambda x_t, t, eps: x_t - (1 - alpha_bar[t]).sqrt() * eps)
+    with pytest.raises(Mistake, match="and the picture by a"):
+        forward.recover(lambda x_t, t, eps: x_t - eps)
 
 
-def test_mean_snr():
-    forward.mean_snr(641)
-    with pytest.raises(Mistake, match="One too many"):
-        forward.mean_snr(642)
-    with pytest.raises(Mistake, match="one pixel"):
-        forward.mean_snr(259)
+def test_amplified():
+    forward.amplified(1.574)
+    forward.amplified(1.6)
+    with pytest.raises(Mistake, match="other way round"):
+        forward.amplified(6.35e-5)
+    with pytest.raises(Mistake, match="compares variances"):
+        forward.amplified(247.8)
+
+
+def test_read():
+    chance = torch.Generator().manual_seed(1)
+    thumbnails = torch.randn(10, 1, 8, 8, generator=chance, dtype=torch.float64)
+    thumbnails *= torch.linspace(0.5, 1.5, 10).double()[:, None, None, None]
+
+    def nearest(factor):
+        def read(x_t, t, thumbnails):
+            means = factor(alpha_bar[t].sqrt()) * thumbnails
+            return torch.cdist(x_t.flatten(1), means.flatten(1)).argmin(1)
+
+        return read
+
+    forward.read(nearest(lambda a: a), thumbnails)
+    with pytest.raises(Mistake, match="clean thumbnails"):
+        forward.read(nearest(lambda a: 1), thumbnails)
+    with pytest.raises(Mistake, match=r"shape is \(\), it should be \(200,\)"):
+        forward.read(lambda *arguments: 3, thumbnails)

@@ -42,7 +42,7 @@ def leap(function: Callable[[Tensor, int, int, Tensor], Tensor]) -> None:
         return factor.sqrt() * x_u + variance.sqrt() * eps
 
     judge(
-        ... if function is ... else function(x_u, u, t, eps),
+        function(x_u, u, t, eps),
         x_t(since_u, 1 - since_u),
         {
             "This is the jump from x_0, but x_u already holds the noise of the steps up to u.": (
@@ -57,6 +57,9 @@ def leap(function: Callable[[Tensor, int, int, Tensor], Tensor]) -> None:
             ),
             "The signal is right. 1 − alpha_bar_t is the noise since time 0, not since u.": (
                 x_t(since_u, 1 - _alpha_bar[t])
+            ),
+            "alpha_bar of t − u is the product of the first steps, not of those after u.": (
+                x_t(_alpha_bar[t - u], 1 - _alpha_bar[t - u])
             ),
             "Take the square root of the variance before you multiply the noise by it.": (
                 since_u.sqrt() * x_u + (1 - since_u) * eps
@@ -73,44 +76,64 @@ def recover(function: Callable[[Tensor, int, Tensor], Tensor]) -> None:
     a, s, eps = _alpha_bar[t].sqrt(), (1 - _alpha_bar[t]).sqrt(), _eps()
     x_t = a * x_0 + s * eps
     judge(
-        ... if function is ... else function(x_t, t, eps),
+        function(x_t, t, eps),
         x_0,
         {
             "Subtracting the noise is half of it: divide by a, the signal was scaled down.": (
                 x_t - s * eps
             ),
+            "The noise enters x_t scaled by s, and the picture by a.": x_t - eps,
             "The noise enters x_t scaled by s: subtract s times eps, not eps.": (x_t - eps) / a,
             "This is a published slip: 1 − alpha_t belongs to one step, and the division is by a, "
             "not by s.": (x_t - (1 - _alpha[t]) * eps) / s,
             "Divide by a = sqrt(alpha_bar_t), not by s.": (x_t - s * eps) / s,
             "Divide by sqrt(alpha_bar_t), not by alpha_bar_t.": (x_t - s * eps) / a**2,
         },
-        "Exactly x_0. Who knows the noise knows the picture: this is why predicting it is enough.",
+        "Exactly x_0. To know the noise is to know the picture.",
     )
 
 
-def mean_snr(t: Any) -> None:
-    """Exercise: the last t at which the mean of 64 pixels has an SNR of at least 1."""
+def amplified(off: Any) -> None:
+    """Exercise: the error of x_0 at t = 1000 if the noise is off by 0.01."""
+    a, s = _alpha_bar[1000].sqrt(), (1 - _alpha_bar[1000]).sqrt()
     judge(
-        t,
-        _last(64),
+        off,
+        0.01 * s / a,
         {
-            "That is the last t for one pixel. Averaging 64 pixels divides the noise's variance.": (
-                _last(1)
+            "The noise enters with the factor s, but dividing by a makes it larger.": 0.01 * s,
+            "That is a / s: the other way round.": 0.01 * a / s,
+            "That is s² / a²: the SNR compares variances, an error is an amplitude.": (
+                0.01 * (s / a) ** 2
             ),
-            "You multiplied the SNR by 8 = sqrt(64): averaging divides the variance by 64.": _last(
-                8
-            ),
-            "One too many: the table starts at t = 0, so the number of entries that pass is the "
-            "last such t plus one.": _last(64) + 1,
+            "Divide by a = sqrt(alpha_bar), not by alpha_bar.": 0.01 * s / a**2,
         },
-        "Large features outlive small ones: what is common to many pixels is decided first on the "
-        "way back.",
+        "More than three quarters of the way from black to white, for an error of one percent.",
+        rtol=0.05,
     )
 
 
-def _last(pixels: int) -> int:
-    return int((pixels * _schedule.snr >= 1).nonzero().max())
+def read(function: Callable[[Tensor, int, Tensor], Tensor], thumbnails: Tensor) -> None:
+    """Exercise: which thumbnail became x_t.  function(x_t, t, thumbnails) -> (N,)"""
+    t, which = 400, torch.arange(200) % len(thumbnails)
+    chance = torch.Generator().manual_seed(0)
+    noise = torch.randn((200, *thumbnails.shape[1:]), generator=chance, dtype=torch.float64)
+    a, s = _alpha_bar[t].sqrt(), (1 - _alpha_bar[t]).sqrt()
+    x_t = a * thumbnails[which] + s * noise
+
+    def nearest(factor: Any) -> Tensor:
+        return torch.cdist(x_t.flatten(1), (factor * thumbnails).flatten(1)).argmin(1)
+
+    answer = function(x_t, t, thumbnails)
+    judge(
+        answer,
+        nearest(a),
+        {
+            "Nearest to the clean thumbnails: but x_t lies around a times its picture.": nearest(1),
+            "You multiplied by alpha_bar: the signal is shrunk by its root.": nearest(a**2),
+            "You divided by a where you should multiply, or x_t by nothing at all.": nearest(1 / a),
+        },
+        "This is the best that anyone can do who knows the ten pictures.",
+    )
 
 
 def _eps() -> Tensor:

@@ -108,6 +108,8 @@ def plain(source: str, resolve: Callable[[str, str], str]) -> str:
             flush()
             end = next(i for i, other in enumerate(lines) if other.strip() == fence["fence"])
             body, lines = lines[:end], lines[end + 1 :]
+            if fence["name"] == "solution-start":  # goes on to the end of the cell, and is folded
+                body, lines = lines, []
             result += _plain_directive(fence["name"], fence["title"], body, resolve).splitlines()
         elif line.startswith("```"):
             flush()  # nothing, at the end of the block
@@ -143,10 +145,8 @@ def _plain_directive(
     if name == "exercise":
         number = resolve("exercise", options["label"])
         return _quoted(f"Exercise {number}" + (f" ({title})" if title else ""), text)
-    if name == "solution":
+    if name in ("solution", "solution-start"):
         return _folded(f"Solution to exercise {resolve('exercise', title)}", text)
-    if name == "solution-start":
-        return f"**Solution to exercise {resolve('exercise', title)}**: the next cell.\n\n{text}"
     if name == "solution-end":
         return ""
     raise ExtensionError(
