@@ -114,6 +114,7 @@ def amplified(off: Any) -> None:
 
 def read(function: Callable[[Tensor, int, Tensor], Tensor], thumbnails: Tensor) -> None:
     """Exercise: which thumbnail became x_t.  function(x_t, t, thumbnails) -> (N,)"""
+    thumbnails = thumbnails.double()
     t, which = 400, torch.arange(200) % len(thumbnails)
     chance = torch.Generator().manual_seed(0)
     noise = torch.randn((200, *thumbnails.shape[1:]), generator=chance, dtype=torch.float64)

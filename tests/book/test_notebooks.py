@@ -40,7 +40,8 @@ def resolve(role: str, target: str) -> str:
         ("```python\n{eq}`as it is`\n```", "```python\n{eq}`as it is`\n```"),
         (
             ":::{solution-start} ex-two\n:class: dropdown\n:::\n\nBecause {eq}`x`.",
-            "<details>\n<summary>Solution to exercise 2.1</summary>\n\nBecause (2.7).\n\n</details>",
+            "<details>\n<summary>Solution to exercise 2.1</summary>\n\n"
+            "Because (2.7).\n\n</details>",
         ),
         (":::{solution-end}\n:::", ""),
     ],
