@@ -37,15 +37,15 @@ class Classifier(nn.Module):
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(channels, 32, 3, padding=1),
+            nn.Conv2d(channels, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 3, stride=2, padding=1),
             nn.ReLU(),
             nn.Conv2d(32, 64, 3, stride=2, padding=1),
             nn.ReLU(),
-            nn.Conv2d(64, 64, 3, stride=2, padding=1),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(2),
+            nn.AdaptiveAvgPool2d(4),
             nn.Flatten(),
-            nn.Linear(256, 64),
+            nn.Linear(64 * 4 * 4, 64),
             nn.BatchNorm1d(64, affine=False),  # so that a distance counts in standard deviations
         )
         self.head = nn.Sequential(nn.ReLU(), nn.Linear(64, classes))
@@ -70,12 +70,14 @@ def train_classifier(
         torch.manual_seed(seed)
         network = Classifier(x.shape[1], int(labels.max()) + 1).to(x.device)
         optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
+        decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.01, steps)
         for _ in range(steps):
             which = torch.randint(len(x), (batch,)).to(x.device)
             loss = cross_entropy(network(x[which]), labels[which])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            decay.step()
     return network.eval().requires_grad_(False)
 
 
