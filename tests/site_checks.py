@@ -35,31 +35,33 @@ ALLOWED = {
 # ------------------------------------------------------------------------------------ in a browser
 
 
-def page_problems(new_page: Callable, url: str, scheme: str, width: int) -> list[str]:
-    """All that is wrong with a page on a light or dark screen of this width."""
+def visit(new_page: Callable, url: str, scheme: str, width: int) -> tuple[list[str], int]:
+    """All that is wrong with a page on a light or dark screen of this width, and its bytes."""
     page = new_page(width, color_scheme=scheme)
     responses, warnings = [], []
-    page.on("response", lambda response: responses.append(response))  # Playwright marks it
+    # Not responses.append itself: Playwright keeps a note on the function, a built-in takes none.
+    page.on("response", lambda response: responses.append(response))  # noqa: PLW0108
     page.on("console", lambda message: warnings.append(f"{message.type}: {message.text}"))
     page.route(OTHER_HOSTS, lambda route: route.abort())
     page.goto(url, timeout=60_000)
-    found = document_problems(page, scheme, TAGS)
-    found += page.trouble + [text for text in warnings if re.match("warning: .*MathJax", text)]
-    page.trouble.clear()
-    found += [f"status {r.status}: {r.url}" for r in responses if r.status >= 400]
-    return found + _too_heavy(responses)
+    problems = document_problems(page, scheme, TAGS)
+    problems += page.trouble + [text for text in warnings if re.match("warning: .*MathJax", text)]
+    page.context.close()
+    page.trouble.clear()  # reported above; the rest came from closing
+    problems += [f"status {r.status}: {r.url}" for r in responses if r.status >= 400]
+    sizes = {r.url: int(r.headers.get("content-length", 0)) for r in responses}
+    return list(dict.fromkeys(problems + _too_heavy(sizes))), sum(sizes.values())
 
 
 def document_problems(page: Any, scheme: str, tags: list[str] | None = None) -> list[str]:
-    """All that is wrong with a page that is open, with axe's findings if tags of its rules are given."""
+    """What is wrong with an open page; with the findings of axe if tags of its rules are given."""
     if tags:
         page.evaluate(AXE_SCRIPT)
     return page.evaluate(SCRIPT, {"scheme": scheme, "tags": tags, "allowed": list(ALLOWED)})
 
 
-def _too_heavy(responses: list[Any]) -> list[str]:
-    """The sum of what a page transfers and its largest parts, if they are too large."""
-    sizes = {r.url: int(r.headers.get("content-length", 0)) for r in responses}
+def _too_heavy(sizes: dict[str, int]) -> list[str]:
+    """The sum and its largest parts, if they are too large."""
     if sum(sizes.values()) <= BYTES:
         return []
     largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:5]
@@ -68,16 +70,21 @@ def _too_heavy(responses: list[Any]) -> list[str]:
 
 
 # An answer is whatever changes in the document, a scroll, a moved focus, or window.print().
-DOES_NOTHING = """async () => {
+DEAD_BUTTONS = """async () => {
   const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
   const dead = [];
   let answered;
   window.print = () => (answered = true);
-  new MutationObserver(() => (answered = true))
-    .observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+  const everything = { subtree: true, childList: true, attributes: true, characterData: true };
+  new MutationObserver(() => (answered = true)).observe(document, everything);
   window.scrollTo(0, 500); // for the button that leads back to the top
+  const seen = new Set(); // a button to copy code is like the next one
   for (const button of document.querySelectorAll("button, summary")) {
-    if (button.disabled || !button.checkVisibility({ visibilityProperty: true })) continue;
+    const kind = `${button.className} ${button.ariaLabel} ${button.textContent}`;
+    if (button.disabled || seen.has(kind)) continue;
+    if (!button.checkVisibility({ visibilityProperty: true })) continue;
+    seen.add(kind);
+    document.querySelectorAll("dialog[open]").forEach((dialog) => dialog.close());
     document.activeElement.blur();
     await sleep(20); // until the answer to the last one is over
     const place = scrollY;
@@ -87,7 +94,7 @@ DOES_NOTHING = """async () => {
       await sleep(10);
       answered ||= scrollY !== place || document.activeElement !== document.body;
     }
-    if (!answered) dead.push(`does nothing: ${button.outerHTML.replace(/\\s+/g, " ").slice(0, 200)}`);
+    if (!answered) dead.push(button.outerHTML.replace(/\\s+/g, " ").slice(0, 200));
   }
   return dead;
 }"""
@@ -95,7 +102,7 @@ DOES_NOTHING = """async () => {
 
 def dead_buttons(page: Any) -> list[str]:
     """The buttons of an open page that change nothing when they are pressed."""
-    return page.evaluate(DOES_NOTHING)
+    return [f"does nothing: {button}" for button in page.evaluate(DEAD_BUTTONS)]
 
 
 # ------------------------------------------------------------------------------- in the files alone
@@ -110,7 +117,9 @@ def documents(site: Path) -> list[str]:
 def pages(site: Path) -> list[str]:
     """Every page of a site: the files that do not merely send a reader to another one."""
     redirect = re.compile(r"<meta http-equiv=\"?refresh", re.IGNORECASE)
-    return [name for name in documents(site) if not redirect.search((site / name).read_text("utf-8"))]
+    return [
+        name for name in documents(site) if not redirect.search((site / name).read_text("utf-8"))
+    ]
 
 
 def broken_links(site: Path, page: str) -> list[str]:
