@@ -716,9 +716,7 @@ print("   t  alpha_bar        SNR")
 for t in (1, 10, 100, 259, 260, 500, 1000):
     print(f"{t:>4}  {alpha_bar[t]:>9.5f}  {snr[t]:>9.4g}")
 last = (x_0.var() * snr >= 1).nonzero().max()
-print(
-    f"digits, v = {x_0.var():.3f}: v SNR is last above 1 at t = {last}"
-)
+print(f"v = {x_0.var():.3f}: v SNR is last above 1 at t = {last}")
 
 # %% [markdown]
 # With this schedule the SNR falls below 1 at $t = 260$, after about a quarter of the steps, and for the variance of our pixels noise takes the lead even earlier, at $t = 208$. Does that mean that you can no longer read a digit then? Hide the digit in the figure below, start at $t = 1000$, move left, and answer with one of the ten small pictures as soon as you can.
@@ -770,9 +768,7 @@ print(f"correlation of ε_500 with all noise so far: {of_step:.3f}")
 
 drop = alpha_bar[:-1] - alpha_bar[1:]
 steepest = int(drop.argmax()) + 1
-print(
-    f"steepest at t = {steepest}: alpha_bar is {alpha_bar[steepest]:.3f}"
-)
+print(f"steepest at {steepest}: alpha_bar is {alpha_bar[steepest]:.3f}")
 print(f"T for T − 1: off by at most {(0.02 - 1e-4) / T:.0e}")
 
 # %% tags=["figure"] mystnb={"image": {"alt": "The digit 3 at t = 500 and t = 1000, made by four formulas. Right: noise with a hint of the digit, then noise. Covariance root beta: stark black and white noise in both. Shares: the digit is a little clearer at 500 in noise, then noise. No bars: a clean digit at both times."}, "figure": {"name": "fig-slips", "caption": "A digit at $t = 500$ (top) and $t = 1000$ (bottom), made by the right formula and by three wrong ones, with the same noise. The kernel with covariance $\\sqrt\\beta$ gives noise far too strong, mostly clipped here to black and white; without the bars the digit is never noised."}}
