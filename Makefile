@@ -39,7 +39,7 @@ references: $(READY) ## renew the numbers that nbval compares, and show what cha
 	$(BIN)/python tests/chapter_references.py
 
 constraints: $(READY) ## write the installed versions into constraints.txt
-	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//' > $(VENV)/freeze
+	$(BIN)/python -m pip freeze --all --exclude-editable | sed '/^pip==/d; s/+cpu//' > $(VENV)/freeze
 	(grep '^#' constraints.txt; cat $(VENV)/freeze) > $(VENV)/constraints && mv $(VENV)/constraints constraints.txt
 
 clean: ## remove what the build made, and nothing else

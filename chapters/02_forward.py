@@ -542,8 +542,14 @@ center, spread = 0.8 * alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
 
 fig, ax = plt.subplots(figsize=(6, 3.2))
 low, high = center - 2 * spread, center + 2 * spread
+every = slice(None, None, 4)  # what the eye can tell apart
 lines = ax.plot(
-    torch.stack(paths), color=NOISE, lw=0.5, ls="-", alpha=0.6
+    torch.arange(T + 1)[every],
+    torch.stack(paths)[every],
+    color=NOISE,
+    lw=0.5,
+    ls="-",
+    alpha=0.6,
 )
 band = ax.fill_between(
     range(T + 1), low, high, color=GRAY, alpha=0.2, lw=0

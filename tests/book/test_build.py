@@ -147,6 +147,13 @@ def test_no_page_asks_another_host(built_book):
         assert not re.search(r'<(script|link|img|iframe)[^>]+(src|href)="(https?:)?//', html), path
 
 
+def test_the_page_of_a_removed_chapter_goes(book):
+    book.edit("_toc.yml", ", {file: chapters/05_second}", "")
+    assert book.build().returncode == 0
+    assert not (book.folder / "_build/html/chapters/05_second.html").exists()
+    assert (book.folder / "_build/html/search.html").exists()
+
+
 def test_buttons_follow_the_repository(book):
     assert "colab.research.google.com" not in page(book, "chapters/03_first")
     assert 'href="../_sources/chapters/03_first.ipynb"' in page(book, "chapters/03_first")

@@ -38,8 +38,21 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", buttons.offer_notebook, priority=500)
     app.connect("html-page-context", buttons.offer_colab, priority=502)
     app.connect("build-finished", offline.copy_mathjax)
+    app.connect("build-finished", offline.drop_second_icons)
+    app.connect("build-finished", remove_stale_pages)
     app.connect("build-finished", forget_if_warned)
     return {"version": "1", "env_version": _own_digest(), "parallel_read_safe": False}
+
+
+def remove_stale_pages(app: Sphinx, exception: Exception | None) -> None:
+    """Remove the pages of sources that are gone, or they would be published for ever."""
+    if exception or app.builder.format != "html":
+        return
+    kept = {*app.env.found_docs, "index", "genindex", "search"}
+    for path in Path(app.outdir).rglob("*.html"):
+        name = path.relative_to(app.outdir).with_suffix("").as_posix()
+        if name not in kept and not name.startswith("_static/"):
+            path.unlink()
 
 
 def forget_if_warned(app: Sphinx, exception: Exception | None) -> None:
