@@ -313,8 +313,9 @@ def test_paths_of_another_shape_are_refused(shape):
 
 
 def test_figures_are_saved_with_a_white_ground_and_left_out_of_pyplot():
+    before = plt.get_fignums()
     figure = plotting.grid(torch.zeros(3, 1, 8, 8))
-    assert plt.get_fignums() == []
+    assert plt.get_fignums() == before
     with tempfile.TemporaryDirectory() as folder:
         path = plotting.save(figure, Path(folder) / "new" / "x.png")
         head = path.read_bytes()[:24]
