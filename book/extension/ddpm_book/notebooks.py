@@ -32,7 +32,8 @@ SETUP = """\
 import base64, importlib.util, io, sys, tempfile, zipfile
 
 LIBRARY = "{library}"
-if importlib.util.find_spec("ddpm_lib") is None:
+spec = importlib.util.find_spec("ddpm_lib")
+if spec is None or spec.origin is None:  # none, or a folder of that name without code
     folder = tempfile.mkdtemp(prefix="ddpm_lib-")
     zipfile.ZipFile(io.BytesIO(base64.b85decode(LIBRARY))).extractall(folder)
     sys.path.insert(0, folder)
