@@ -534,9 +534,7 @@ claim(
 # %% tags=["figure"] mystnb={"image": {"alt": "Six jagged random paths of one pixel over 1000 steps, all starting at 0.8. A smooth curve, the mean, falls from 0.8 to 0. A shaded band of two standard deviations around it is narrow at the start and widens to plus and minus 2, where it stays. The paths remain within the band nearly all the time."}, "figure": {"name": "fig-fan", "caption": "One pixel that starts at 0.8, walked six times through a thousand steps. The band is the jump: mean $\\sqrt{\\bar\\alpha_t}\\,x_0$ and two standard deviations $\\sqrt{1-\\bar\\alpha_t}$ on either side, which hold about 95 % of all paths at each $t$. At the right end nothing tells where the paths began."}}
 paths = [torch.full((6,), 0.8)]
 for t in range(1, T + 1):
-    step = alpha[t].sqrt() * paths[-1] + beta[t].sqrt() * torch.randn(
-        12
-    )
+    step = alpha[t].sqrt() * paths[-1] + beta[t].sqrt() * torch.randn(6)
     paths.append(step)
 center, spread = 0.8 * alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
 
