@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -99,8 +100,7 @@ def train(args: argparse.Namespace) -> None:
         file = folder / CHECKPOINT
         message = f"interrupted; {_kept(file)}"  # wherever it was: also while samples are drawn
         if file.exists():
-            again = ["ddpm", "train", name, "--resume", *(["--out", str(folder)] * bool(args.out))]
-            message += f"; to go on: {shlex.join(again)}"
+            message += f"; to go on: {args.command}{'' if args.resume else ' --resume'}"
         raise KeyboardInterrupt(message) from None
     settings, seconds = recipe.settings, about["seconds"]
     results = {
@@ -122,6 +122,7 @@ def _fresh(args: argparse.Namespace, name: str, folder: Path) -> tuple["Recipe",
             f"{folder / CHECKPOINT} is there already: --resume goes on with it, and --out names "
             "another folder"
         )
+    folder.mkdir(parents=True, exist_ok=True)  # fails now, where it cannot be written to
     recipe = recipes.find(name)
     given = {key: getattr(args, key) for key in ("steps", "seed")}
     given = {key: value for key, value in given.items() if value is not None}
@@ -268,6 +269,8 @@ def _density(points: "Tensor") -> "Tensor":
 
 def evaluate(args: argparse.Namespace) -> None:
     """Measure a run in every way there is here."""
+    import torch
+
     from ddpm_lib import bound, evaluation, recipes
 
     recipe, checkpoint = _load(args.folder)
@@ -287,6 +290,7 @@ def evaluate(args: argparse.Namespace) -> None:
         model.denoise,
         test[:32].to(model.device),
         likelihood=bound.discretized if recipe.pictures else bound.density,
+        randn=partial(torch.randn, generator=torch.Generator().manual_seed(0)),
     )
     results = found.distances | {
         "precision": among,

@@ -116,6 +116,8 @@ def test_a_whole_round_of_points():
     assert run("sample points --n 5 --out g.png --gif f.gif") == 0
     assert run("evaluate points --n 100") == 0
     results = json.loads(Path("points/evaluation.json").read_text())["results"]
+    assert run("evaluate points --n 100") == 0  # the same again
+    assert json.loads(Path("points/evaluation.json").read_text())["results"] == results
     assert results["frechet_distance_real"] < 0.1 < results["frechet_distance"]
 
 
@@ -157,8 +159,8 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(monkeypatch, capsys):
         code, said = fails("train --out stopped", capsys)
     assert code == 130
     assert "interrupted; stopped/checkpoint.safetensors holds step 8" in said
-    assert said.endswith("ddpm train digits --resume --out stopped")
-    assert run("train digits --resume --out stopped") == 0
+    assert said.endswith("; to go on: ddpm train --out stopped --resume")
+    assert run("train --resume --out stopped") == 0
     one, other = (checkpoints.load(Path(f) / cli.CHECKPOINT) for f in ("whole", "stopped"))
     assert one.step == other.step == 12
     for group in ("network", "average", "optimizer", "random"):
@@ -250,6 +252,7 @@ def test_misuse_is_one_line_and_two(command, capsys):
         ("evaluate nowhere", "nowhere holds no checkpoint.safetensors"),
         ("train --resume", "runs/digits holds no checkpoint.safetensors"),
         ("train --device toaster", "toaster"),
+        ("train --out /dev/null/run", "/dev/null"),
         ("data nowhere", "nothing to download is named 'nowhere', only: mnist"),
     ],
 )
