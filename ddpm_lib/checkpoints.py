@@ -162,7 +162,7 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
     run.chance.set_state(checkpoint.random["chance"])
     run.noise.set_state(checkpoint.random["noise"])
     run.step, run.whole = checkpoint.step, True
-    run.failed.zero_()
+    run.failed = torch.zeros_like(run.failed)
 
 
 @torch.no_grad()

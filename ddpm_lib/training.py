@@ -216,14 +216,14 @@ def learning_rate(settings: Settings, step: int) -> float:
 
 
 def _quick(module: nn.Module, settings: Settings) -> Network:
-    """The same function of x_t and t, computed in the layout, precision and way of the settings."""
+    """The same function of x_t and t, compiled and in half precision if the settings say so."""
     compute = torch.compile(module) if settings.compile else module
     device = next(module.parameters()).device
     precision = torch.autocast(device.type, torch.bfloat16) if settings.bfloat16 else nullcontext()
 
     def network(x_t: Tensor, t: Tensor) -> Tensor:
         with precision:
-            return compute(x_t.contiguous(memory_format=settings.layout), t)
+            return compute(x_t, t)
 
     return network
 

@@ -161,14 +161,20 @@ def fail(after: int, happens: Callable[[], object], path: Path, steps: int = 4) 
     return run
 
 
+def interrupt() -> None:
+    # Where tests run in the background, the signal would be ignored without this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.raise_signal(signal.SIGINT)
+
+
 def test_after_an_interrupt_the_last_checkpoint_stays(tmp_path: Path) -> None:
     path = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt) as error:
-        fail(2, lambda: signal.raise_signal(signal.SIGINT), path)
+        fail(2, interrupt, path)
     assert str(error.value) == f"interrupted in step 3; {path} holds step 2"
     assert load(path).step == 2
     with pytest.raises(KeyboardInterrupt, match="in step 1; nothing was saved yet"):
-        fail(0, lambda: signal.raise_signal(signal.SIGINT), tmp_path / "other")
+        fail(0, interrupt, tmp_path / "other")
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -176,8 +182,7 @@ def test_half_a_step_is_not_saved(tmp_path: Path) -> None:
     run = Run(mlp(), SETTINGS)
     learn(run, POINTS, until=2)
     save(run, tmp_path / "run")
-    happens = lambda *_: signal.raise_signal(signal.SIGINT)
-    hook = run.network.register_forward_hook(happens)
+    hook = run.network.register_forward_hook(lambda *_: interrupt())
     with pytest.raises(KeyboardInterrupt):
         learn(run, POINTS)
     with pytest.raises(RuntimeError, match="step 3 was left halfway: restore"):
@@ -195,6 +200,21 @@ def test_nan_never_replaces_a_good_checkpoint(tmp_path: Path) -> None:
     assert "the loss since step 3" in str(error.value)
     assert f"{path} holds step 2" in str(error.value)
     assert load(path).step == 2 and list(tmp_path.iterdir()) == [path]
+
+
+def test_nan_is_told_with_its_first_step_and_undone_by_restoring(tmp_path: Path) -> None:
+    run = Run(mlp(), SETTINGS)
+    learn(run, POINTS, until=2)
+    save(run, tmp_path / "run")
+    hook = run.network.register_forward_hook(lambda module, x, out: out * math.nan)
+    for record in train(run, SCHEDULE, EPS, POINTS):
+        if record.step == 5:
+            break
+    with pytest.raises(FloatingPointError, match="the loss since step 3"):
+        save(run, tmp_path / "run")
+    hook.remove()
+    restore(run, load(tmp_path / "run"))
+    assert learn(run, POINTS) == learn(Run(mlp(), SETTINGS), POINTS)[2:]
 
 
 @pytest.mark.parametrize("part", ["network", "average", "optimizer"])

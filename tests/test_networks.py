@@ -154,14 +154,16 @@ def test_one_channel_cannot_be_normalized() -> None:
         UNet(widths=(1, 2))
 
 
-def test_time_plane_adds_one_channel_of_t_over_T() -> None:
+def test_time_plane_adds_one_channel_from_minus_one_to_one() -> None:
     seen = []
     network = TimePlane(lambda x, t: seen.append((x, t)) or x[:, :2], T=200)  # type: ignore[arg-type]
     x_t, t = batch(3, 2, 4, 6, T=200)
     assert torch.equal(network(x_t, t), x_t)
     x, passed = seen[0]
     assert torch.equal(x[:, :2], x_t) and torch.equal(passed, t)
-    assert torch.allclose(x[:, 2], (t.double() / 200)[:, None, None].expand(3, 4, 6), atol=1e-16)
+    assert torch.allclose(
+        x[:, 2], (t.double() / 100 - 1)[:, None, None].expand(3, 4, 6), atol=1e-15
+    )
 
 
 # Every network
@@ -295,6 +297,15 @@ def test_unet_sees_the_mean_color_and_the_scale() -> None:
     assert (network(1.5 * x_t, t) - out).abs().max() > 1e-2
 
 
+def test_the_branch_of_a_block_sees_color_too() -> None:
+    """Not only its shortcut: a group holds several channels, and their differences survive."""
+    block = randomize(ResidualBlock(8, 8, 6, ScaleShift))
+    x, emb = batch(2, 8, 4, 4)[0], batch(2, 6)[0]
+    color = torch.linspace(-1, 1, 8, dtype=torch.float64)[:, None, None]
+    branch = lambda x: block(x, emb) - block.shortcut(x)
+    assert (branch(x + color) - branch(x)).abs().max() > 1e-2
+
+
 def test_skips_carry_each_level_across() -> None:
     """With the bottom cut off, the output still depends on the input, through the skips alone."""
     for network in (UNet(widths=(8, 8, 8), attention=()), TinyUNet(1, 4)):
@@ -329,6 +340,19 @@ def test_unet_takes_what_fits_and_names_the_sizes_of_the_rest(shape: list, level
             network(x_t, t)
         assert str(tuple(shape)) in str(error.value)
         assert "(B, 2, H, W)" in str(error.value) and f"multiples of {m}" in str(error.value)
+
+
+@pytest.mark.parametrize("make, shape", [(tiny, (4, 1, 16, 16)), (MLP, (64, 2))])
+def test_the_signal_keeps_its_size_where_no_norm_does_it(make, shape) -> None:
+    """Weights too small or too large would let it vanish or explode."""
+    torch.manual_seed(0)
+    network, sizes = make(), []
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            module.register_forward_hook(lambda module, x, out: sizes.append(out.std().item()))
+    network(torch.randn(shape), torch.full(shape[:1], 500))
+    *sizes, head = sizes
+    assert head == 0 and min(sizes) > 0.5 and max(sizes) < 3
 
 
 @pytest.mark.parametrize("size", [(6, 8), (8, 6), (28, 30), (0, 4)])

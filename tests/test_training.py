@@ -5,6 +5,8 @@ import math
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +22,7 @@ from ddpm_lib.diffusion import EPS, V, loss
 from ddpm_lib.networks.tiny import MLP
 from ddpm_lib.networks.unet import UNet
 from ddpm_lib.schedules import cosine, linear
-from ddpm_lib.training import Run, Settings, learning_rate, train
+from ddpm_lib.training import OneDevice, Run, Settings, learning_rate, train
 
 SCHEDULE = linear(20)
 POINTS = torch.randn(30, 2, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
@@ -187,6 +189,20 @@ def test_parts_of_a_batch_give_the_batch() -> None:
         assert torch.allclose(weights(run.network), weights(whole.network), rtol=0, atol=1e-12)
 
 
+def test_processes_exchange_gradients_once_a_step() -> None:
+    class Counting(OneDevice):
+        silent = 0
+
+        @contextmanager
+        def no_sync(self, model: nn.Module) -> Iterator[None]:
+            self.silent += 1
+            yield
+
+    devices = Counting()
+    trained(replace(SHORT, accumulate=4), devices=devices)
+    assert devices.silent == 5 * 3
+
+
 def unet() -> nn.Module:
     torch.manual_seed(0)
     return UNet(2, (8, 8), blocks=1)
@@ -281,6 +297,8 @@ def test_a_loss_that_is_not_finite_is_told_with_its_first_step() -> None:
 
 def test_an_interrupt_is_told_with_its_step() -> None:
     def interrupt(out: Tensor) -> Tensor:
+        # Where tests run in the background, the signal would be ignored without this.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.raise_signal(signal.SIGINT)
         return out
 

@@ -61,7 +61,7 @@ class Shift(nn.Module):
 
 
 class ScaleShift(nn.Module):
-    """norm(h) (1 + scale) + shift, both linear in emb (Dhariwal & Nichol 2021, eq. 3)."""
+    """norm(h) (1 + scale) + shift, both linear in emb (Dhariwal & Nichol 2021, sec. 3.1)."""
 
     def __init__(self, channels: int, dim: int) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Ignore(nn.Module):
 
 
 class TimePlane(nn.Module):
-    """A network of one channel more, which holds t/T everywhere: it draws time on the picture."""
+    """A network of one channel more, which holds the time: -1 at t = 0 to 1 at t = T, as pixels."""
 
     def __init__(self, network: nn.Module, T: int = 1000) -> None:
         super().__init__()
@@ -94,7 +94,9 @@ class TimePlane(nn.Module):
 
     def forward(self, x_t: Tensor, t: Tensor) -> Tensor:  # (B, C, H, W), (B,) -> (B, C, H, W)
         check_batch(x_t, t)
-        plane = (t.to(x_t.dtype) / self.T)[:, None, None, None].expand(-1, 1, *x_t.shape[2:])
+        plane = (2 * t.to(x_t.dtype) / self.T - 1)[:, None, None, None].expand(
+            -1, 1, *x_t.shape[2:]
+        )
         return self.network(torch.cat([x_t, plane], dim=1), t)
 
 

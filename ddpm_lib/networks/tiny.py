@@ -62,11 +62,11 @@ class MLP(nn.Module):
         self.dim = dim
         self.time = embedding(width)
         self.layers = nn.Sequential(
-            nn.Linear(dim + width, width),
+            _he(nn.Linear(dim + width, width), inputs=dim + width),
             nn.SiLU(),
-            nn.Linear(width, width),
+            _he(nn.Linear(width, width), inputs=width),
             nn.SiLU(),
-            nn.Linear(width, width),
+            _he(nn.Linear(width, width), inputs=width),
             nn.SiLU(),
             zero(nn.Linear(width, dim)),
         )
@@ -82,12 +82,22 @@ class MLP(nn.Module):
 
 
 def _same(c_in: int, c_out: int) -> nn.Module:
-    return nn.Conv2d(c_in, c_out, 3, padding=1)
+    return _he(nn.Conv2d(c_in, c_out, 3, padding=1), inputs=9 * c_in)
 
 
 def _half(c_in: int, c_out: int) -> nn.Module:
-    return nn.Conv2d(c_in, c_out, 4, stride=2, padding=1)
+    return _he(nn.Conv2d(c_in, c_out, 4, stride=2, padding=1), inputs=16 * c_in)
 
 
 def _double(c_in: int, c_out: int) -> nn.Module:
-    return nn.ConvTranspose2d(c_in, c_out, 4, stride=2, padding=1)
+    return _he(nn.ConvTranspose2d(c_in, c_out, 4, stride=2, padding=1), inputs=4 * c_in)
+
+
+def _he(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear, inputs: int) -> nn.Module:
+    """Weights that keep the variance of the signal at one (He et al. 2015, sec. 2.2, for SiLU).
+
+    Nothing else does it here, as the norms do in the residual UNet: with the weights that torch
+    draws, the signal shrinks from layer to layer, and training starts slowly.
+    """
+    nn.init.normal_(layer.weight, std=(2.8 / inputs) ** 0.5)  # E[SiLU(z)^2] = 1 / 2.8
+    return layer
