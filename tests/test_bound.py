@@ -61,10 +61,10 @@ def close(got: Tensor, want: Tensor, tolerance: float = 1e-11) -> None:
 
 
 def guess(schedule: Schedule) -> Any:
-    """A denoiser that is wrong in a known way, and consistent: x_0 is always 0.1."""
+    """A denoiser that is wrong in a known way, and consistent: x_0 is a tenth of x_t."""
 
     def denoise(x_t: Tensor, t: Time) -> Prediction:
-        return X_0.decode(torch.full_like(x_t, 0.1), x_t, *signal_and_noise(schedule, t, like=x_t))
+        return X_0.decode(0.1 * x_t, x_t, *signal_and_noise(schedule, t, like=x_t))
 
     return denoise
 
@@ -160,7 +160,7 @@ def test_likelihood_takes_pixels_as_they_come() -> None:
     torch.testing.assert_close(got.flatten(), double.flatten().float())
 
 
-@pytest.mark.parametrize("x", [[0.001], [1.2], [-1.1]])
+@pytest.mark.parametrize("x", [[0.001], [1.2], [-1.1], [1 + 2 / 255], [-1 - 2 / 255]])
 def test_likelihood_refuses_what_is_no_level(x: list[float]) -> None:
     p = Gaussian(torch.zeros(1), torch.tensor(1.0))
     with pytest.raises(ValueError, match="x has 256 levels from -1 to 1"):
@@ -201,7 +201,7 @@ def test_step_term_by_integration() -> None:
 
 def test_data_term_is_the_likelihood_around_the_prediction() -> None:
     schedule, x_0, eps = linear(), torch.tensor([[-1.0, 0.0], [0.5, 1.0]]).double(), randn(2, 2)
-    model = Gaussian(torch.full_like(x_0, 0.1), schedule.beta[1])
+    model = Gaussian(0.1 * noise(schedule, x_0, 1, eps), schedule.beta[1])
     for likelihood in (density, partial(discretized, levels=5)):
         got = data_term(schedule, guess(schedule), x_0, eps=eps, likelihood=likelihood)
         close(got, -likelihood(x_0, model).sum(1))

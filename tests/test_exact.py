@@ -89,6 +89,16 @@ def test_constructors_agree_and_give_back_what_they_were_given() -> None:
     close(mixture(torch.ones(1), torch.zeros(1, 2), slanted).covariances, slanted)
 
 
+def test_rounding_of_what_was_given_does_not_stay() -> None:
+    """Weights that sum to 1 in float32 alone, and flat covariances, whose least eigenvalue is 0."""
+    sides = torch.randn(20, 3, generator=generator()).double()
+    weights = torch.full((20,), 0.05) + 1e-8
+    flat = mixture(weights, torch.zeros(20, 3), sides[:, :, None] * sides[:, None])
+    assert abs(flat.weights.sum() - 1) < 1e-15
+    assert (flat.variances >= 0).all()
+    assert exact_denoiser(linear(), flat)(sides, 1).x_0.isfinite().all()
+
+
 def test_moments_by_integration() -> None:
     p = log_density(two, LINE).exp()
     close(integral(p), torch.tensor(1.0).double())
