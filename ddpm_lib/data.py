@@ -239,7 +239,7 @@ def fetch(source: Source, file: str) -> Path:
     failures = []
     for mirror in source.mirrors:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)  # pooch fails if another process does
             pooch.retrieve(mirror + file, f"sha256:{sums[file]}", file, folder, progressbar=True)
         except (OSError, ValueError) as error:  # no answer, or one with another SHA-256
             failures.append(f"{mirror}: {error}")

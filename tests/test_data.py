@@ -349,6 +349,15 @@ print(len(data.fetch(data.Source("toy", ("{answers.url}",), sums), "file.bin").r
     assert answers.asked == ["/file.bin"] * 2 and list(path.parent.iterdir()) == [path]
 
 
+def test_two_processes_may_make_the_folder_at_once(answers, monkeypatch):
+    def too_late(*args, **kwargs):
+        raise FileExistsError("the other process was faster")
+
+    monkeypatch.setattr(os, "makedirs", too_late)  # which pooch calls if there is no folder
+    answers["/file.bin"] = (200, BODY, None)
+    assert data.fetch(source(answers.url), "file.bin").read_bytes() == BODY
+
+
 def idx(values: np.ndarray) -> bytes:
     head = struct.pack(f">BBBB{values.ndim}i", 0, 0, 8, values.ndim, *values.shape)
     return gzip.compress(head + values.astype(np.uint8).tobytes())
