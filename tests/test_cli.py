@@ -30,13 +30,13 @@ def _small(tmp_path, monkeypatch):
             RECIPES["digits"],
             network=Part("tiny", {"width": 4, "T": 20}),
             schedule=few,
-            settings=Settings(steps=12, batch=8),
+            settings=Settings(steps=12, batch=8, learning_rate=1e-2, warmup=1),
         ),
         replace(
             RECIPES["ring"],
             network=Part("mlp", {"width": 8}),
             schedule=few,
-            settings=Settings(steps=12, batch=8),
+            settings=Settings(steps=12, batch=8, learning_rate=1e-2, warmup=1),
         ),
     ):
         monkeypatch.setitem(RECIPES, recipe.name, recipe)
