@@ -107,7 +107,7 @@ def test_moments_by_integration() -> None:
 
 
 def test_draws_have_the_moments_and_follow_the_generator() -> None:
-    m, n = any_mixture(3, 2, seed=5), 40_000
+    m, n = any_mixture(3, 3, seed=5), 40_000
     x = draw(m, n, generator())
     assert torch.equal(x, draw(m, n, generator()))
     assert not torch.equal(x, draw(m, n, generator(1)))

@@ -226,8 +226,20 @@ def test_ddim_keeps_the_marginal_for_any_eta(times: tuple[int, int], eta: float)
         schedule, lambda x, t: Prediction(torch.zeros(1, 1).double(), eps), eps, t, u, lambda _: z
     )
     one, zero = torch.ones(1, 1).double(), torch.zeros(1, 1).double()
+    close(run(zero, one), (eta * beta_tilde(schedule, t, u).sqrt()).reshape(1, 1))
     variance = run(one, zero) ** 2 + run(zero, one) ** 2
     close(variance, schedule.one_minus_alpha_bar[u].reshape(1, 1))
+
+
+def test_ddim_survives_the_rounding_of_a_tiny_beta() -> None:
+    """beta_tilde can come out larger than the whole variance at u, by its last digit."""
+    betas = [3e-18, *torch.linspace(0.01, 0.5, 40, dtype=torch.float64).tolist()]
+    schedule = Schedule.from_betas(torch.tensor(betas, dtype=torch.float64))
+    t = torch.arange(2, schedule.T + 1)
+    assert (beta_tilde(schedule, t, torch.ones_like(t)) > schedule.one_minus_alpha_bar[1]).any()
+    for t in range(2, schedule.T + 1):
+        x_u = ddim(1.0)(schedule, point(schedule, randn(1)), randn(2, 1), t, 1, torch.randn)
+        assert x_u.isfinite().all()
 
 
 @pytest.mark.parametrize("step", steppers)
