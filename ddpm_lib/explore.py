@@ -12,6 +12,7 @@ import io
 import json
 import re
 import struct
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ FOLDERS = (
     Path(__file__).parent / "explorables",  # in an installed package
     Path(__file__).parents[1] / "book" / "explorables",  # in the repository
 )
+IMPORT = r'^import \{[^}\n]*\} from "\./(\w+)\.js";\n'
 STILL_BYTES = 60_000  # a page has several, and telephones read them too
 
 
@@ -89,23 +91,40 @@ def _folder() -> Path:
 
 
 def _script(folder: Path, name: str) -> str:
-    """The core and one explorable, joined to be the body of one function."""
-    names = sorted(path.stem for path in folder.glob("*.js") if path.stem != "core")
+    """One explorable and all that it imports, joined to be the body of one function."""
+    sources = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.js")}
+    names = sorted(stem for stem, source in sources.items() if f"export function {stem}(" in source)
     if name not in names:
         raise ValueError(f"no explorable is named {name!r}; there are: {', '.join(names)}")
-    return "\n".join(_classic(folder / f"{module}.js") for module in ("core", name))
+    needed = _with_imports(name, sources)
+    script = "\n".join(_classic(module, sources[module]) for module in needed)
+    # In one scope a second function of a name would quietly take the place of the first.
+    first_words = Counter(re.findall(r"^(?:function|const) (\w+)", script, flags=re.M))
+    twice = [word for word, count in first_words.items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"{', '.join(needed)} are joined, but more than one defines {', '.join(twice)}"
+        )
+    return script
 
 
-def _classic(path: Path) -> str:
-    """A module's source without its import and without the word export."""
-    source = path.read_text(encoding="utf-8")
-    source = re.sub(r'^import \{[^}\n]*\} from "\./core\.js";\n', "", source, flags=re.M)
+def _with_imports(name: str, sources: Mapping[str, str]) -> list[str]:
+    """The modules that a module imports, directly or not, before their first use; then itself."""
+    needed: dict[str, None] = {}
+    for module in re.findall(IMPORT, sources[name], flags=re.M):
+        needed |= dict.fromkeys(_with_imports(module, sources))
+    return [*needed, name]
+
+
+def _classic(module: str, source: str) -> str:
+    """A module's source without its imports and without the word export."""
+    source = re.sub(IMPORT, "", source, flags=re.M)
     source = re.sub(r"^export (?=function |const )", "", source, flags=re.M)
     left = re.search(r"^\s*(import|export)\b.*|</script", source, flags=re.M | re.I)
     if left:
         raise ValueError(
-            f"{path.name}: {left[0].strip()!r} cannot stand in a classic script: import from "
-            '"./core.js" only, in one line, and export functions and constants only'
+            f"{module}.js: {left[0].strip()!r} cannot stand in a classic script: import from "
+            '"./module.js", in one line, and export functions and constants only'
         )
     return source
 

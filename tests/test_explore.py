@@ -122,8 +122,9 @@ def test_alt_text_and_caption_are_needed(what, empty):
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"no explorable is named 'foward'; there are: .*forward"):
         explorable("foward", {}, still=figure(), alt="a", caption="c")
-    with pytest.raises(ValueError, match="'core'"):
-        explorable("core", {}, still=figure(), alt="a", caption="c")
+    for part in ("core", "schedules"):
+        with pytest.raises(ValueError, match=f"'{part}'"):
+            explorable(part, {}, still=figure(), alt="a", caption="c")
 
 
 def test_missing_files_are_named(monkeypatch, tmp_path):
@@ -139,7 +140,7 @@ def test_the_installed_files_come_first(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.js")), ids=lambda path: path.name)
 def test_modules_become_classic_scripts(path):
-    script = explore._classic(path)
+    script = explore._classic(path.stem, path.read_text())
     assert not re.search(r"^\s*(import|export)\b", script, re.M)
     assert set(re.findall(r"^export (?:function|const) (\w+)", path.read_text(), re.M)) <= set(
         re.findall(r"^(?:function|const) (\w+)", script, re.M)
@@ -149,7 +150,7 @@ def test_modules_become_classic_scripts(path):
 @pytest.mark.parametrize(
     "line",
     [
-        'import { a } from "./other.js";',
+        'import { a } from "https://example.org/other.js";',
         'import {\n  a,\n} from "./core.js";',
         'import * as core from "./core.js";',
         "export default function f() {}",
@@ -157,11 +158,36 @@ def test_modules_become_classic_scripts(path):
         "const end = '</script>';",
     ],
 )
-def test_what_no_classic_script_can_hold_is_named(tmp_path, line):
-    path = tmp_path / "mine.js"
-    path.write_text(f"const first = 1;\n{line}\n")
+def test_what_no_classic_script_can_hold_is_named(line):
     with pytest.raises(ValueError, match=r"mine\.js: .* cannot stand in a classic script"):
-        explore._classic(path)
+        explore._classic("mine", f"const first = 1;\n{line}\n")
+
+
+def modules_in(folder, **sources):
+    for name, source in sources.items():
+        (folder / f"{name}.js").write_text(source)
+
+
+def test_imports_come_before_their_use_and_once(tmp_path):
+    modules_in(
+        tmp_path,
+        base="export const zero = 0;\n",
+        tables='import { zero } from "./base.js";\nexport const one = zero + 1;\n',
+        mine='import { zero } from "./base.js";\nimport { one } from "./tables.js";\n'
+        "export function mine() {}\n",
+    )
+    want = "const zero = 0;\n\nconst one = zero + 1;\n\nfunction mine() {}\n"
+    assert explore._script(tmp_path, "mine") == want
+
+
+def test_two_functions_of_one_name_are_refused(tmp_path):
+    modules_in(
+        tmp_path,
+        base="export function zero() {}\nfunction helper() {}\n",
+        mine='import { zero } from "./base.js";\nexport function mine() {}\nfunction helper() {}\n',
+    )
+    with pytest.raises(ValueError, match="base, mine are joined, but more than one defines helper"):
+        explore._script(tmp_path, "mine")
 
 
 def test_the_style_touches_nothing_but_explorables():

@@ -1,34 +1,10 @@
 // Chapter 2: a digit and its x_t for any t. One picture equation, one plot of its two coefficients.
 
 import { alignWithPlot, button, choice, curve, draggable, element, format, liveSentence, note, picture, plot, point, ramp, randn, random, root, slider, symbol, unpack } from "./core.js";
+import { alphaBar, jump, linearBeta, snr } from "./schedules.js";
 
 // From black to white, the same for x_t, x_0 and eps, so that the equation holds for the eye too.
 const GRAYS = [-1.5, 1.5];
-
-// ------------------------------------------------- the mathematics: tables with index t, as in ddpm_lib
-
-/** Evenly spaced betas with beta[0] = 0 in front (schedules.linear). */
-export function linearBeta(T, beta_1, beta_T) {
-  const step = T > 1 ? (beta_T - beta_1) / (T - 1) : 0;
-  return Float64Array.from({ length: T + 1 }, (_, t) => (t ? beta_1 + (t - 1) * step : 0));
-}
-
-/** The product of 1 - beta_1 .. 1 - beta_t. */
-export function alphaBar(beta) {
-  let product = 1;
-  return beta.map((beta_t) => (product *= 1 - beta_t));
-}
-
-/** The signal-to-noise ratio; infinite at t = 0. */
-export function snr(alpha_bar) {
-  return alpha_bar.map((share) => share / (1 - share));
-}
-
-/** x_t from x_0 in one step (diffusion.noise). */
-export function jump(x_0, eps, alpha_bar_t) {
-  const [a, s] = [Math.sqrt(alpha_bar_t), Math.sqrt(1 - alpha_bar_t)];
-  return x_0.map((value, i) => a * value + s * eps[i]);
-}
 
 // --------------------------------------------------------------------------------------- the figure
 

@@ -19,7 +19,9 @@ def library(tmp_path, monkeypatch):
         "ddpm_lib/other.py": "",
         "ddpm_lib/look.style": "",
         "book/explorables/core.js": "",
-        "book/explorables/figure.js": "",
+        "book/explorables/figure.js": 'import { f } from "./tables.js";\n',
+        "book/explorables/tables.js": 'import { g } from "./core.js";\n',
+        "book/explorables/unused.js": "",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -48,8 +50,12 @@ def test_imports_are_followed_in_every_form(library, line):
     }
 
 
-def test_a_named_explorable_is_a_dependency(library):
-    assert used(library, "explorable('figure', {})\n") == {"book/explorables/figure.js"}
+def test_a_named_explorable_is_a_dependency_with_all_that_it_imports(library):
+    assert used(library, "explorable('figure', {})\n") == {
+        "book/explorables/figure.js",
+        "book/explorables/tables.js",
+        "book/explorables/core.js",
+    }
 
 
 def test_other_text_is_no_dependency(library):

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from bare_page import EXPLORABLES
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -92,3 +93,19 @@ def serve() -> Iterator[Callable[[Path], str]]:
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture(scope="module")
+def modules(browser, serve):
+    """js(name, expression, input): what the expression says of module m, imported as it is."""
+    page = browser.new_page()
+    page.goto(f"{serve(EXPLORABLES)}/explorables.css")
+
+    def js(name, expression, argument=None):
+        return page.evaluate(
+            f"async (input) => {{ const m = await import('/{name}.js'); return {expression}; }}",
+            argument,
+        )
+
+    yield js
+    page.close()

@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from bare_page import DARK, EXPLORABLES, document, randn, show, swipe, uniform, violations
 
 from ddpm_lib import data, diffusion, explore
 from ddpm_lib.explore import explorable
@@ -21,9 +22,6 @@ T = 1000
 DIGITS = data.digits().pixels[:10]  # the data set begins with 0, 1, ..., 9
 LOW, HIGH = -1.5, 1.5  # black and white in the explorable of chapter 2
 CAPTION = "One digit, one noise, every t."
-MODULES = explore._folder()
-AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
-DARK = ['<html data-theme="dark"', '<html theme="dark"', '<body data-jp-theme-light="false"']
 
 
 # ------------------------------------------------------------------------------ pages to look at
@@ -41,91 +39,12 @@ def forward():
     return output()._repr_html_()
 
 
-def document(body, theme="", background="#fff", color="#222"):
-    """A bare page, dark if `theme` is one of DARK."""
-    page = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Bare</title>
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <style>body {{ font: 16px sans-serif; background: {background}; color: {color} }}</style></head>
-    <body><main><h1>Bare</h1>{body}</main></body></html>"""
-    return page.replace(theme.split()[0] if theme else "", theme, 1)
-
-
-def show(page, html, **look):
-    page.set_content(document(html, **look))
-    page.wait_for_function("document.querySelector('.ex-axes text')")  # laid out
-    return page
-
-
-@pytest.fixture(scope="module")
-def modules(browser, serve):
-    """js(name, expression, input): what the expression says of module m, imported as it is."""
-    page = browser.new_page()
-    page.goto(f"{serve(MODULES)}/explorables.css")
-
-    def js(name, expression, argument=None):
-        return page.evaluate(
-            f"async (input) => {{ const m = await import('/{name}.js'); return {expression}; }}",
-            argument,
-        )
-
-    yield js
-    page.close()
-
-
-# ------------------------------------------------------------------------------------ mathematics
-
-
-@pytest.mark.parametrize(
-    ("steps", "beta_1", "beta_T"),
-    [(1000, 1e-4, 0.02), (1, 1e-4, 0.02), (2, 0.1, 0.9), (10, 0.02, 1e-4), (4000, 1e-5, 0.999)],
-)
-def test_tables_are_those_of_the_library(modules, steps, beta_1, beta_T):
-    want = linear(steps, beta_1, beta_T)
-    tables = modules(
-        "forward",
-        "(() => { const beta = m.linearBeta(...input), bar = m.alphaBar(beta);"
-        "return [beta, bar, m.snr(bar)].map((table) => [...table]); })()",
-        [steps, beta_1, beta_T],
-    )
-    for got, table in zip(tables, (want.beta, want.alpha_bar, want.snr), strict=True):
-        assert len(got) == steps + 1
-        # 1 - alpha_bar_1 is a difference of nearby numbers: not at rounding, but far below 1e-6
-        np.testing.assert_allclose(got, table, rtol=1e-10)
-    assert tables[2][0] == math.inf
-
-
-@pytest.mark.parametrize("t", [0, 1, 250, 1000])
-def test_the_jump_is_that_of_the_library(modules, t):
-    schedule = linear(T)
-    x_0, eps = torch.randn((2, 1, 64), generator=torch.Generator().manual_seed(t)).double()
-    got = modules(
-        "forward",
-        "[...m.jump(Float64Array.from(input[0]), input[1], input[2])]",
-        [x_0[0].tolist(), eps[0].tolist(), schedule.alpha_bar[t].item()],
-    )
-    np.testing.assert_allclose(got, diffusion.noise(schedule, x_0, t, eps)[0], rtol=1e-12)
+# -------------------------------------------------------------------------------------- numbers
 
 
 def test_pictures_are_unpacked_as_the_library_scales_them(modules):
     got = modules("core", "m.unpack(input).map((x) => [...x])", explore._packed(DIGITS))
     np.testing.assert_allclose(got, data.scale(DIGITS).flatten(1), atol=1e-6)
-
-
-def uniform(seed, count):
-    """mulberry32, as in core.js: what a chapter writes to see the page's random numbers."""
-    mask, numbers = 2**32 - 1, []
-    for _ in range(count):
-        seed = (seed + 0x6D2B79F5) & mask
-        z = ((seed ^ seed >> 15) * (seed | 1)) & mask
-        z ^= (z + (z ^ z >> 7) * (z | 61)) & mask
-        numbers.append((z ^ z >> 14) / 2**32)
-    return np.array(numbers)
-
-
-def randn(seed, count):
-    pairs = uniform(seed, count + count % 2).reshape(-1, 2)
-    radius, angle = np.sqrt(-2 * np.log(1 - pairs[:, 0])), 2 * np.pi * pairs[:, 1]
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).ravel()[:count]
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2**32 - 1])
@@ -280,17 +199,6 @@ def test_the_marker_follows_the_mouse(new_page, forward):
     page.mouse.up()
     page.mouse.move(*place_of(page, 100))
     assert_shows(page, T)
-
-
-def swipe(page, start, end):
-    """Put a finger down, move it, lift it."""
-    session = page.context.new_cdp_session(page)
-    for i in range(11):
-        x, y = (a + (b - a) * i / 10 for a, b in zip(start, end, strict=True))
-        kind = "touchMove" if i else "touchStart"
-        points = [{"x": x, "y": y}]
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
 def test_the_marker_follows_a_finger(new_page, forward):
@@ -514,14 +422,6 @@ def test_a_light_page_stays_light_for_a_reader_who_prefers_dark(new_page, forwar
     assert colors[0] == colors[1]
 
 
-def violations(page):
-    from axe_core_python.base import AXE_SCRIPT
-
-    page.evaluate(AXE_SCRIPT)
-    found = page.evaluate("(options) => axe.run(document, options)", AXE)["violations"]
-    return [(rule["id"], [node["html"][:120] for node in rule["nodes"]]) for rule in found]
-
-
 @pytest.mark.parametrize("theme", ["", DARK[0]])
 def test_axe_has_nothing_to_say(new_page, forward, theme):
     dark = {"background": "#121212", "color": "#ced6dd"} if theme else {}
@@ -556,8 +456,8 @@ document.querySelector(".ex-stage").append(area.node);
 
 @pytest.fixture
 def demo(new_page, serve):
-    page, address = new_page(), serve(MODULES)
-    style = (MODULES / "explorables.css").read_text()
+    page, address = new_page(), serve(EXPLORABLES)
+    style = (EXPLORABLES / "explorables.css").read_text()
     body = document(f"<style>{style}</style>{DEMO}")
     page.route(f"{address}/demo", lambda route: route.fulfill(body=body, content_type="text/html"))
     page.goto(f"{address}/demo")

@@ -75,12 +75,12 @@ def digest(text: str) -> str:
 def dependencies(text: str) -> set[Path]:
     """The files of ddpm_lib and book/explorables that this source uses, directly or not."""
     found: set[Path] = set()
-    sources = [text]
-    while sources:
-        for path in _files_used(sources.pop()) - found:
-            found.add(path)
-            if path.suffix == ".py":
-                sources.append(path.read_text(encoding="utf-8"))
+    new = _files_used(text)
+    while new:
+        path = new.pop()
+        found.add(path)
+        source = path.read_text(encoding="utf-8") if path.suffix in {".py", ".js"} else ""
+        new |= (_files_used(source) if path.suffix == ".py" else _scripts_used(source)) - found
     return found
 
 
@@ -104,6 +104,12 @@ def _files_used(source: str) -> set[Path]:
                 ROOT / "book/explorables" / f"{node.value}.js",
             ]
     return {path for path in candidates if path.is_file()}
+
+
+def _scripts_used(source: str) -> set[Path]:
+    """The modules beside it that an explorable imports."""
+    names = re.findall(r'from "\./(\w+\.js)"', source)
+    return {ROOT / "book/explorables" / name for name in names}
 
 
 def _module_files(name: str) -> list[Path]:
