@@ -20,7 +20,7 @@ def library(tmp_path, monkeypatch):
         "ddpm_lib/look.style": "",
         "book/explorables/core.js": "",
         "book/explorables/figure.js": 'import { f } from "./tables.js";\n',
-        "book/explorables/tables.js": 'import { g } from "./core.js";\n',
+        "book/explorables/tables.js": '// "./none.js"\nimport { g } from "./core.js";\n',
         "book/explorables/unused.js": "",
     }
     for name, text in files.items():

@@ -108,7 +108,7 @@ def _files_used(source: str) -> set[Path]:
 
 def _scripts_used(source: str) -> set[Path]:
     """The modules beside it that an explorable imports."""
-    names = re.findall(r'from "\./(\w+\.js)"', source)
+    names = re.findall(r'^import .* from "\./(\w+\.js)";$', source, flags=re.M)
     return {ROOT / "book/explorables" / name for name in names}
 
 
