@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ddpm_lib import checkpoints, cli, evaluation, plotting, recipes, training
+from ddpm_lib import checkpoints, cli, evaluation, plotting, recipes, runs, training
 from ddpm_lib.recipes import RECIPES, Part
 from ddpm_lib.training import Settings
 
@@ -40,8 +40,8 @@ def _small(tmp_path, monkeypatch):
         ),
     ):
         monkeypatch.setitem(RECIPES, recipe.name, recipe)
-    monkeypatch.setattr(cli, "SAVED", 4)  # to have several checkpoints of so short a run
-    monkeypatch.setattr(cli, "COMPARED", 100)
+    monkeypatch.setattr(runs, "SAVED", 4)  # to have several checkpoints of so short a run
+    monkeypatch.setattr(runs, "COMPARED", 100)
     quick = partial(evaluation.train_classifier, steps=3)
     monkeypatch.setattr(evaluation, "train_classifier", quick)
 
@@ -126,7 +126,7 @@ def test_samples_are_those_of_the_seed_and_of_the_average(trained):
         assert run(f"sample {trained} --n 4 {options}") == 0
     a, b, c = (Path(name).read_bytes() for name in ("a.png", "b.png", "c.png"))
     assert a == b != c
-    checkpoint = checkpoints.load(trained / cli.CHECKPOINT)
+    checkpoint = checkpoints.load(trained / runs.CHECKPOINT)
     name = "network.head.weight"
     assert not torch.equal(checkpoint.network[name], checkpoint.average[name])
     recipe = recipes.from_json(checkpoint.about["recipe"])
@@ -161,7 +161,7 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(monkeypatch, capsys):
     assert "interrupted; stopped/checkpoint.safetensors holds step 8" in said
     assert said.endswith("; to go on: ddpm train --out stopped --resume")
     assert run("train --resume --out stopped") == 0
-    one, other = (checkpoints.load(Path(f) / cli.CHECKPOINT) for f in ("whole", "stopped"))
+    one, other = (checkpoints.load(Path(f) / runs.CHECKPOINT) for f in ("whole", "stopped"))
     assert one.step == other.step == 12
     for group in ("network", "average", "optimizer", "random"):
         a, b = getattr(one, group), getattr(other, group)
@@ -179,7 +179,7 @@ def test_ctrl_c_outside_a_step_names_the_checkpoint_too(monkeypatch, capsys):
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_compare", interrupted)
+    monkeypatch.setattr(runs, "compare", interrupted)
     code, said = fails("train", capsys)
     assert code == 130
     assert "runs/digits/checkpoint.safetensors holds step 12; to go on: ddpm train" in said
@@ -204,11 +204,11 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(monkeypatch, ca
 
 
 def test_a_finished_run_is_not_overwritten(trained, capsys):
-    before = (trained / cli.CHECKPOINT).read_bytes()
+    before = (trained / runs.CHECKPOINT).read_bytes()
     code, said = fails("train", capsys)
     assert code == 1
     assert "is there already" in said and "--resume" in said and "--out" in said
-    assert (trained / cli.CHECKPOINT).read_bytes() == before
+    assert (trained / runs.CHECKPOINT).read_bytes() == before
 
 
 @pytest.mark.parametrize("options", ["ring", "--steps 13", "--seed 1"])
@@ -263,7 +263,7 @@ def test_failure_is_one_line_and_one(command, message, capsys):
 
 
 def test_a_checkpoint_that_is_damaged_or_has_no_recipe_is_refused(trained, capsys):
-    file = trained / cli.CHECKPOINT
+    file = trained / runs.CHECKPOINT
     whole = file.read_bytes()
     file.write_bytes(whole[:-10])
     code, said = fails(f"sample {trained}", capsys)
@@ -290,7 +290,7 @@ def test_every_recipe_is_listed(capsys):
 
 
 def test_the_data_that_is_there_is_said_to_be(capsys, tmp_path, monkeypatch):
-    from ddpm_lib import data
+    from ddpm_lib import downloads
 
     assert run("data") == 0
     said = capsys.readouterr().out
@@ -298,11 +298,11 @@ def test_the_data_that_is_there_is_said_to_be(capsys, tmp_path, monkeypatch):
     assert "4 of 4 files missing: ddpm data mnist" in said
 
     def fetch(source, file):
-        path = data.data_folder() / source.folder / file
+        path = downloads.data_folder() / source.folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
 
-    monkeypatch.setattr(data, "fetch", fetch)
+    monkeypatch.setattr(downloads, "fetch", fetch)
     assert run("data cifar10") == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert lines["cifar10"] == "there"
@@ -311,13 +311,13 @@ def test_the_data_that_is_there_is_said_to_be(capsys, tmp_path, monkeypatch):
 
 def test_a_film_is_short_and_ends_with_the_last_frame(monkeypatch):
     for n in (1, 2, 51, 60, 61, 1001):
-        frames = cli._short([torch.tensor(i) for i in range(n)])
+        frames = runs._short([torch.tensor(i) for i in range(n)])
         assert len(frames) <= 61 and frames[-1] == n - 1
         assert len({int(b - a) for a, b in pairwise(frames)}) <= 1
 
 
 def test_the_density_of_points_is_upright():
-    picture = cli._density(torch.tensor([[2.9, 2.9]] * 4))  # right and above
+    picture = runs._density(torch.tensor([[2.9, 2.9]] * 4))  # right and above
     assert picture.shape == (1, 64, 64)
     assert picture[0, 1, 62] == 1
     assert picture.sum() == 1 - (64 * 64 - 1)
