@@ -197,14 +197,19 @@ claim(
 # We want to see $D$ as a function of $x_{t-1}$, since it is $x_{t-1}$ whose distribution we are after; $x_t$ and $x_0$ are known numbers. Multiply out the first two squares. The third has no $x_{t-1}$ in it and stays as it is:
 #
 # $$
-# D = \frac{x_t^2 - 2\sqrt{\alpha_t}\,x_t\,x_{t-1} + \alpha_t\,x_{t-1}^2}{\beta_t} + \frac{x_{t-1}^2 - 2\sqrt{\bar\alpha_{t-1}}\,x_0\,x_{t-1} + \bar\alpha_{t-1}\,x_0^2}{1 - \bar\alpha_{t-1}} - \frac{\bigl(x_t - \sqrt{\bar\alpha_t}\,x_0\bigr)^2}{1 - \bar\alpha_t} .
+# \begin{aligned}
+# D = {} & \frac{x_t^2 - 2\sqrt{\alpha_t}\,x_t\,x_{t-1} + \alpha_t\,x_{t-1}^2}{\beta_t}\\
+# & + \frac{x_{t-1}^2 - 2\sqrt{\bar\alpha_{t-1}}\,x_0\,x_{t-1} + \bar\alpha_{t-1}\,x_0^2}{1 - \bar\alpha_{t-1}}\\
+# & - \frac{\bigl(x_t - \sqrt{\bar\alpha_t}\,x_0\bigr)^2}{1 - \bar\alpha_t} .
+# \end{aligned}
 # $$
 #
 # Now sort the terms: those with $x_{t-1}^2$, those with $x_{t-1}$, and the rest, called $R$.
 #
 # $$
 # \begin{aligned}
-# D &= \Bigl(\frac{\alpha_t}{\beta_t} + \frac{1}{1 - \bar\alpha_{t-1}}\Bigr)\,x_{t-1}^2 \;-\; 2\,\Bigl(\frac{\sqrt{\alpha_t}}{\beta_t}\,x_t + \frac{\sqrt{\bar\alpha_{t-1}}}{1 - \bar\alpha_{t-1}}\,x_0\Bigr)\,x_{t-1} \;+\; R,\\
+# D &= \Bigl(\frac{\alpha_t}{\beta_t} + \frac{1}{1 - \bar\alpha_{t-1}}\Bigr)\,x_{t-1}^2\\
+# &\qquad - 2\,\Bigl(\frac{\sqrt{\alpha_t}}{\beta_t}\,x_t + \frac{\sqrt{\bar\alpha_{t-1}}}{1 - \bar\alpha_{t-1}}\,x_0\Bigr)\,x_{t-1} \;+\; R,\\
 # R &= \frac{x_t^2}{\beta_t} + \frac{\bar\alpha_{t-1}\,x_0^2}{1 - \bar\alpha_{t-1}} - \frac{\bigl(x_t - \sqrt{\bar\alpha_t}\,x_0\bigr)^2}{1 - \bar\alpha_t} .
 # \end{aligned}
 # $$ (eq:collected)
@@ -472,8 +477,10 @@ claim(
 # Chapter 1 derived what one component of a normal pair looks like when the other is known. Its mean moves in proportion to the surprise, with the covariance over the variance of the known one as the slope; its variance falls by the squared covariance over that variance. Here this reads
 #
 # $$
-# \tilde\mu_t = \sqrt{\bar\alpha_{t-1}}\,x_0 + \frac{\sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\,\bigl(x_t - \sqrt{\bar\alpha_t}\,x_0\bigr), \qquad
-# \tilde\beta_t = (1 - \bar\alpha_{t-1}) - \frac{\alpha_t\,(1 - \bar\alpha_{t-1})^2}{1 - \bar\alpha_t} .
+# \begin{aligned}
+# \tilde\mu_t &= \sqrt{\bar\alpha_{t-1}}\,x_0 + \frac{\sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\,\bigl(x_t - \sqrt{\bar\alpha_t}\,x_0\bigr),\\
+# \tilde\beta_t &= (1 - \bar\alpha_{t-1}) - \frac{\alpha_t\,(1 - \bar\alpha_{t-1})^2}{1 - \bar\alpha_t} .
+# \end{aligned}
 # $$ (eq:conditioned)
 #
 # The slope is already the factor of $x_t$ in {eq}`eq:mu-tilde`. For the factor of $x_0$, collect it; write $\sqrt{\bar\alpha_t}$ as $\sqrt{\alpha_t}\sqrt{\bar\alpha_{t-1}}$; take out $\sqrt{\bar\alpha_{t-1}}$ and use a common denominator; multiply out with $\alpha_t\bar\alpha_{t-1} = \bar\alpha_t$; and let $\bar\alpha_t$ cancel:
@@ -638,7 +645,7 @@ claim(
 # %% [markdown]
 # A normal $x_t$ gives a normal $x_{t-1}$, so mean and variance are all there is to compare, and by induction from $T$ down every $x_t$ is distributed as it should be. Here are fifty thousand pixels that walk back from $T$ with $x_0 = 0.8$. The wrong versions are those walks with another variance: it has been followed through the thousand steps by repeating {eq}`eq:total-variance`.
 
-# %%
+# %% tags=["nbval-check-output"]
 t = torch.arange(1, T + 1)
 from_x_0, from_x_t = torch.zeros(2, T + 1)
 s_squared = 1 - alpha_bar
@@ -658,7 +665,7 @@ for t in range(T, 0, -1):
     if t - 1 in stops:
         seen.append(x)
 seen = torch.stack(seen, dim=1)
-print(f"at t = 0: {x.min():.12f} to {x.max():.12f}")
+print(f"at t = 0: {x.min():.6f} to {x.max():.6f}")
 
 
 # %% tags=["claim"]
@@ -691,14 +698,17 @@ claim(
 )
 
 # %% [markdown]
-# The last step deserves a look. At $t = 1$ we have $\bar\alpha_0 = 1$, so that $\tilde\beta_1 = 0$: the step back to $x_0$ adds no noise. Its mean is $\tilde\mu_1 = x_0$, because $\sqrt{\bar\alpha_0}\,\beta_1/(1 - \bar\alpha_1) = \beta_1/\beta_1 = 1$ and the factor of $x_1$ is zero. All fifty thousand pixels end at 0.8 exactly, as the cell printed. Of course they do: if $x_0$ is given, there is nothing left to draw. A sampler will have to guess $x_0$, but its last step has the same form: it returns the guess, without noise.
+# The last step deserves a look. At $t = 1$ we have $\bar\alpha_0 = 1$, so that $\tilde\beta_1 = 0$: the step back to $x_0$ adds no noise. Its mean is $\tilde\mu_1 = x_0$, because $\sqrt{\bar\alpha_0}\,\beta_1/(1 - \bar\alpha_1) = \beta_1/\beta_1 = 1$ and the factor of $x_1$ is zero. All fifty thousand pixels end at 0.8, as the cell printed. Of course they do: if $x_0$ is given, there is nothing left to draw. A sampler will have to guess $x_0$, but its last step has the same form: it returns the guess, without noise.
 #
 # ## Any earlier time
 #
 # Nothing above needed $t - 1$ and $t$ to be neighbors. Take a time $u < t$. By {eq}`eq:leap` the walk from $x_u$ to $x_t$ looks like one step, with $\bar\alpha_t/\bar\alpha_u$ in the place of $\alpha_t$. The two relations that the algebra used hold as well. One was $\beta_t = 1 - \alpha_t$; the noise variance of {eq}`eq:leap` is $1 - \bar\alpha_t/\bar\alpha_u$. The other was $\alpha_t\bar\alpha_{t-1} = \bar\alpha_t$; now it is $(\bar\alpha_t/\bar\alpha_u)\,\bar\alpha_u = \bar\alpha_t$. And the noise after $u$ is independent of $x_0$ and $x_u$, so the Markov property holds too. Every line can be repeated with these three replacements:
 #
 # $$
-# q(x_u \mid x_t, x_0) = \mathcal N\!\left(x_u;\ \frac{\sqrt{\bar\alpha_u}\,(1 - \bar\alpha_t/\bar\alpha_u)}{1 - \bar\alpha_t}\,x_0 + \frac{\sqrt{\bar\alpha_t/\bar\alpha_u}\,(1 - \bar\alpha_u)}{1 - \bar\alpha_t}\,x_t,\ \ \frac{1 - \bar\alpha_u}{1 - \bar\alpha_t}\,\bigl(1 - \bar\alpha_t/\bar\alpha_u\bigr) I\right) .
+# \begin{aligned}
+# q(x_u \mid x_t, x_0) &= \mathcal N\bigl(x_u;\ \mu, V I\bigr), \qquad V = \frac{1 - \bar\alpha_u}{1 - \bar\alpha_t}\,\Bigl(1 - \frac{\bar\alpha_t}{\bar\alpha_u}\Bigr),\\
+# \mu &= \frac{\sqrt{\bar\alpha_u}\,(1 - \bar\alpha_t/\bar\alpha_u)}{1 - \bar\alpha_t}\,x_0 + \frac{\sqrt{\bar\alpha_t/\bar\alpha_u}\,(1 - \bar\alpha_u)}{1 - \bar\alpha_t}\,x_t .
+# \end{aligned}
 # $$ (eq:posterior-leap)
 #
 # This tells where the walks through the gate have been. The first claim compares with numerical integration: it multiplies the two densities of {eq}`eq:bayes` on a grid of values of $x_u$, divides by the sum, and takes mean and variance, for four pairs of times. The second uses the forty thousand walks of the first figure.
@@ -1172,12 +1182,17 @@ def width(subtracted, added, at_the_end=0.0):
 
 
 right = beta / s_squared.clamp(min=1e-9).sqrt()
+widths = {
+    "β̃": width(right, beta_tilde),
+    "β": width(right, beta),
+    "β, also at the end": width(right, beta, beta[1]),
+    "√(1 − α) of the noise and β̃": width(
+        (1 - alpha).sqrt(), beta_tilde
+    ),
+}
 print("one mode of width 0.2, drawn with")
-print(f"  β̃: {width(right, beta_tilde):.4f}")
-print(f"  β: {width(right, beta):.4f}")
-print(f"  β, also at the end: {width(right, beta, beta[1]):.4f}")
-wrong_width = width((1 - alpha).sqrt(), beta_tilde)
-print(f"  √(1 − α) of the noise and β̃: {wrong_width:.4f}")
+for name, value in widths.items():
+    print(f"  {name}: {value:.4f}")
 for t in (2, 100, 500, 1000):
     print(f"t = {t}: times {((1 - alpha).sqrt() / right)[t]:.1f}")
 
