@@ -305,25 +305,29 @@ export function note(area, look, position, ...content) {
   }, position);
 }
 
-/** A point to drag by mouse, finger or arrow keys, along "x" or "xy". Returns what moves it. */
-export function draggable(area, { kind, along, step, name, position, onMove }) {
+/**
+ * A point to drag by mouse, finger or arrow keys, along "x" or "xy". Returns what moves it.
+ * Along x the grip is the whole plot, or the "point" alone where a plot has several.
+ */
+export function draggable(area, { kind, along, grip: held = "plot", step, name, position, onMove }) {
   const free = along === "xy";
+  const small = free || held === "point";
   const [min, max] = area.x.range;
-  const grip = element(free ? "circle" : "rect", { class: "ex-grip" });
+  const grip = element(small ? "circle" : "rect", { class: "ex-grip" });
   const handle = element("g", { class: "ex-handle", tabindex: 0, ...OWN_KEYS }, grip);
   place(handle, { role: "slider", "aria-label": name, "aria-valuemin": min, "aria-valuemax": max });
   area.svg.append(handle);
   const movePoint = point(area, kind, position, handle);
-  // Along x the whole plot is the grip: the point comes to where you press.
+  // Where the whole plot is the grip, the point comes to where you press.
   const moveGrip = area.layer(
-    ([x, y]) => place(grip, free ? { cx: area.toX(x), cy: area.toY(y), r: 22 } : area.inside()),
+    ([x, y]) => place(grip, small ? { cx: area.toX(x), cy: area.toY(y), r: 22 } : area.inside()),
     position,
   );
   const ask = (x, y) => onMove([clamp(x, [min, max]), free ? clamp(y, area.y.range) : position[1]]);
-  followPointer(handle, area.svg, free, (left, top) => ask(area.fromX(left), area.fromY(top)));
-  // A finger on the point does not scroll the page; along x, it scrolls when it goes up or down.
+  followPointer(handle, area.svg, small, (left, top) => ask(area.fromX(left), area.fromY(top)));
+  // A finger on the point does not scroll the page; in the plot, it scrolls when it goes up or down.
   // (touch-action belongs on the svg: Chromium ignores it on what is inside.)
-  if (free) handle.addEventListener("touchstart", (event) => event.preventDefault());
+  if (small) handle.addEventListener("touchstart", (event) => event.preventDefault());
   else area.svg.style.touchAction = "pan-y";
   followKeys(handle, (right, up) =>
     free
@@ -338,10 +342,10 @@ export function draggable(area, { kind, along, step, name, position, onMove }) {
   };
 }
 
-function followPointer(handle, svg, free, moveTo) {
+function followPointer(handle, svg, small, moveTo) {
   let start = null; // where the pointer came down, while it is down
   const scrolls = ({ pointerType, clientX, clientY }) =>
-    !free &&
+    !small &&
     pointerType === "touch" &&
     Math.abs(clientY - start.clientY) > Math.abs(clientX - start.clientX);
   const follow = (event) => {
