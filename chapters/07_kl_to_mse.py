@@ -631,7 +631,7 @@ print(f"largest {w[0]:.2f} at t = 2, {w[0] / w.mean():.0f} × the mean")
 print(f"smallest {w[lightest]:.4f} at t = {lightest + 2}")
 print(f"at t = T: {w[-1]:.4f}, the mean {w.mean():.4f}")
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Share of the total weight spent up to t, against t on a logarithmic axis from 2 to 1000. The bound, solid green, rises early: 18 percent by t = 10 and 39 percent by t = 100. L simple, dashed gray, is near 1 percent at t = 10 and 10 percent at t = 100. The published weight, dotted vermillion, jumps to 99 percent within the first ten steps."}, "figure": {"name": "fig-shares", "caption": "How much of its total weight on the error of $\\hat\\epsilon$ each loss has spent up to $t$: the bound with $\\sigma_t^2 = \\tilde\\beta_t$, $L_\\text{simple}$, and the weight of the $x_0$-error put in front of the error of the noise, as in one published derivation. See that the last would train the first few steps and no others."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Share of the total weight spent up to t, against t on a logarithmic axis from 2 to 1000. The bound, solid green, rises early: 18 percent by t = 10 and 39 percent by t = 100. L simple, dashed gray, is near 1 percent at t = 10 and 10 percent at t = 100. The published weight, dotted vermillion, jumps to 95 percent by t = 10."}, "figure": {"name": "fig-shares", "caption": "How much of its total weight on the error of $\\hat\\epsilon$ each loss has spent up to $t$: the bound with $\\sigma_t^2 = \\tilde\\beta_t$, $L_\\text{simple}$, and the weight of the $x_0$-error put in front of the error of the noise, as in one published derivation. See that the last would train the first few steps and no others."}}
 published = x_0_weight(schedule)[2:]
 fig, ax = plt.subplots(figsize=(6, 3.0))
 for table, name, look in (
@@ -1036,8 +1036,15 @@ explorable(
     "scaled to the same total weight on the error of the noise.",
 )
 
+# %% tags=["nbval-check-output"]
+for name, one in (("linear", schedule), ("cosine", cosine())):
+    meet = int((one.snr <= 1).nonzero()[0])
+    w = eps_weight(one)
+    print(f"{name}: SNR first ≤ 1 at t = {meet}")
+    print(f"  weight of ε: {w[2]:.2f} at 2, {w[T]:.3g} at T")
+
 # %% [markdown]
-# The two curves cross at $t = 260$ with the linear schedule, and elsewhere with the cosine schedule, but always at an SNR of 1. The choice of $\sigma_t^2$ is felt only at the smallest $t$. With the cosine schedule you may be surprised by the right end: the weight of the $\epsilon$-error climbs to 500 at $t = T$, more than at $t = 2$. It stands for nothing to worry about. There $x_t$ is so nearly the noise that even a poor network has almost no error, and the curve of $v$ shows no rise. A weight is a price, not a bill: what a step costs is weight times error.
+# The two curves cross at $t = 260$ with the linear schedule, at 494 with the cosine schedule, and always where the SNR is 1. The choice of $\sigma_t^2$ is felt only at the smallest $t$. With the cosine schedule the right end may surprise you: the weight of the $\epsilon$-error climbs to 500 at $t = T$, where at $t = 2$ it is 0.56. This is no reason to worry. There $x_t$ is so nearly the noise that even a poor network has almost no error in $\hat\epsilon$, and the curve of $\hat v$ shows no rise. What a step costs is the weight times the error, and a large weight may stand before a tiny error.
 #
 # ## Where tutorials go wrong
 #
@@ -1075,13 +1082,13 @@ s_over_a = (1 / snr[1]).sqrt()
 print(f"t = 1 never trained: noise of {s_over_a:.4f} stays in x_0")
 
 # %% [markdown]
-# *One weight for both errors.* After deriving $\frac12\bigl(\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\bigr)$ for the error of $\hat x_0$, one note goes over to the noise and keeps the weight. The factor $1/\mathrm{SNR}(t)$ of {eq}`eq:error-ratio` is lost. The table has the symptom: for 64 pixels whose noise is off by 0.1, the divergence computed from the two Gaussians at $t = 500$ is $3.5\cdot 10^{-3}$ nats, the published weight makes it $3.0\cdot 10^{-4}$; at $t = 2$ they are 0.38 and 1745. Who trains with that weight spends 91 % of it on nine steps.
+# *One weight for both errors.* After deriving $\frac12\bigl(\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\bigr)$ for the error of $\hat x_0$, one note goes over to the noise and keeps the weight. The factor $1/\mathrm{SNR}(t)$ of {eq}`eq:error-ratio` is lost. The table has the symptom: for 64 pixels whose noise is off by 0.1, the divergence computed from the two Gaussians at $t = 500$ is $3.5\cdot 10^{-3}$ nats, the published weight makes it $3.0\cdot 10^{-4}$; at $t = 2$ they are 0.38 and 1745. Who trains with that weight spends 94.7 % of it on nine steps.
 #
 # *No bars.* With $1 - \alpha_t$ for $1 - \bar\alpha_t$ in {eq}`eq:eps-weight` the weight at $\sigma_t^2 = \beta_t$ becomes $1/(2\alpha_t)$, about one half at every $t$. At $t = 500$ that is 0.505 instead of 0.0055. Only the shape shows it: it is flat, and it looks like an explanation of $L_\text{simple}$. It is none.
 #
-# *A lost $1/\alpha_t$.* This one is nearly harmless. The weight is off by 0.02 % at $t = 2$ and by 2.0 % at $T$. The claim above sees it; no picture will.
+# *A lost $1/\alpha_t$.* This one is nearly harmless. The weight is off by 0.01 % at $t = 2$ and by 2.0 % at $T$. The claim above sees it; no picture will.
 #
-# *The bound decomposes into $L_\text{simple}$.* It is reweighted, and the two can disagree about which of two models is better. Take one that is off by 0.1 at the 19 times from 2 to 20, and one that is off by 0.1 at the hundred times from 400 to 499. The bound calls the first worse, 0.0242 against 0.0054 nats a pixel; $L_\text{simple}$ calls the second worse, by more than a factor of five.
+# *The bound decomposes into $L_\text{simple}$.* It is reweighted, and the two can disagree about which of two models is better. Take one that is off by 0.1 at the 19 times from 2 to 20, and one that is off by 0.1 at the hundred times from 400 to 499. The bound calls the first worse, 0.0246 against 0.0052 nats a pixel; $L_\text{simple}$ calls the second worse, by more than a factor of five.
 #
 # *The expectation of a minimizer.* $\mathbb E_t[\arg\min_\theta\dots]$ is not what is trained; the example after {eq}`eq:shared-theta` shows a loss of 0.207 in place of 0.107. The same line draws $t$ from $2, \dots, T$. A network that never sees $t = 1$ is still asked about it in the last step of the sampler. If it answers 0 there, the noise that was left, of standard deviation 0.01, stays in the picture.
 #
@@ -1144,7 +1151,7 @@ def train(reduce, optimizer, rate, steps=200):
         optimizer.zero_grad()
         reduce(squares).backward()
         optimizer.step()
-    return float(squares.mean())
+    return float(squares.detach().mean())
 
 
 def of_sum(squares):
@@ -1152,7 +1159,7 @@ def of_sum(squares):
 
 
 for name, optimizer, rate in (
-    ("Adam", torch.optim.Adam, 0.003),
+    ("Adam", torch.optim.Adam, 0.01),
     ("SGD", torch.optim.SGD, 0.5),
 ):
     by_mean = train(torch.mean, optimizer, rate)
@@ -1281,7 +1288,7 @@ check.estimate(estimate)
 # :class: dropdown
 # :::
 #
-# A time that is drawn twice as often must count half as much: each draw is divided by its probability, $w_t\lVert\bar\epsilon_t - \hat\epsilon\rVert^2/P_t$. For the uniform distribution $1/P_t = T - 1$. If $P_t$ is proportional to $w_t$ the factor $w_t/P_t$ is one number, and only the errors vary. The cell measures how far a single draw scatters around the sum, relative to the sum, for the spoiled denoiser. Drawing by weight lowers the scatter by a third; {cite:t}`nichol2021` go further and draw $t$ by running averages of the whole term.
+# A time that is drawn twice as often must count half as much: each draw is divided by its probability, $w_t\lVert\bar\epsilon_t - \hat\epsilon\rVert^2/P_t$. For the uniform distribution $1/P_t = T - 1$. If $P_t$ is proportional to $w_t$ the factor $w_t/P_t$ is one number, and only the errors vary. The cell measures how far a single draw scatters around the sum, relative to the sum, for the spoiled denoiser. Drawing by weight lowers the scatter from 10.9 to 2.3, as much as twenty times as many draws would; {cite:t}`nichol2021` go further and draw $t$ by running averages of the whole term.
 
 
 # %% tags=["solution", "nbval-check-output"]
