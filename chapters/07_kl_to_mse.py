@@ -7,7 +7,7 @@
 # %% [markdown]
 # # From KL to a squared error
 #
-# The bound of chapter 6 asks the model to come close to a distribution, once for every $t$. Training code does something else: it compares two pictures and squares the difference. This chapter goes from one to the other. Almost all of the way is algebra that leaves no choice. What comes out is a squared error times a weight, one weight for each $t$, and the weight depends on what the network is asked to predict. At the end stands a choice that no algebra makes, the loss $L_\text{simple}$, which drops the weight.
+# The bound of chapter 6 asks the model to come close to a distribution, once for every $t$. Training code does something else: it compares two pictures and squares the difference. This chapter goes from one to the other. Almost all of the way is algebra that leaves no choice. What comes out is a squared error times a weight, one weight for each $t$, and the weight depends on what the network is asked to predict. At the end stands a choice that no algebra makes, the loss $L_{\mathrm{simple}}$, which drops the weight.
 #
 # :::{admonition} At a glance
 # :class: glance
@@ -59,7 +59,7 @@ plt.show()
 #
 # where the mean is over the pictures $x_0$ and over the noise in $x_t$. Both distributions are Gaussian. The first is the posterior of chapter 4, with a mean $\tilde\mu_t$ and a variance $\tilde\beta_t$ that we know. The second is the model's step of chapter 5: its mean $\mu_\theta(x_t, t)$ comes from the network with parameters $\theta$, and its variance $\sigma_t^2$ is a number that we choose before training. The two usual choices are $\sigma_t^2 = \beta_t$ and $\sigma_t^2 = \tilde\beta_t$.
 #
-# Take one pixel first. Chapter 1 has computed the divergence of two Gaussians in one dimension, the logarithm of the ratio of their widths, plus what the second thinks of the first, minus a half:
+# Take one pixel first. Chapter 1 has computed the divergence of two Gaussians in one dimension:
 #
 # $$
 # \mathrm{KL}\bigl(\mathcal N(\tilde\mu, \tilde\beta)\,\big\|\,\mathcal N(\mu_\theta, \sigma^2)\bigr)
@@ -269,9 +269,11 @@ for variance, rest in ((beta, constant), (beta_tilde, 0 * constant)):
 # Divide by $(1-\bar\alpha_{t-1})(1-\bar\alpha_t)$. In each term one factor cancels, and what is left are two signal-to-noise ratios {eq}`def:snr`:
 #
 # $$
+# \begin{aligned}
 # \frac12\cdot\frac{\bar\alpha_{t-1}\,\beta_t}{(1-\bar\alpha_{t-1})(1-\bar\alpha_t)}
-# = \frac12\Bigl(\frac{\bar\alpha_{t-1}}{1-\bar\alpha_{t-1}} - \frac{\bar\alpha_t}{1-\bar\alpha_t}\Bigr)
-# = \frac12\bigl(\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\bigr) .
+# &= \frac12\Bigl(\frac{\bar\alpha_{t-1}}{1-\bar\alpha_{t-1}} - \frac{\bar\alpha_t}{1-\bar\alpha_t}\Bigr)\\
+# &= \frac12\bigl(\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\bigr) .
+# \end{aligned}
 # $$ (eq:snr-difference)
 
 # %% tags=["claim"]
@@ -479,29 +481,30 @@ print(inspect.getsource(x_0_weight))
 # The library computes the second from the first by {eq}`eq:weight-ratio`. It keeps an entry for $t = 1$, to which we come below.
 
 # %% tags=["claim"]
-for schedule_k in (linear(), cosine()):
+ours, library = [], []
+for one in (linear(), cosine()):
     for table, var in (
-        (schedule_k.beta, beta),
-        (schedule_k.beta_tilde, beta_tilde),
+        (one.beta, beta),
+        (one.beta_tilde, beta_tilde),
     ):
-        of_x_0, of_eps = weights(schedule_k, table)
-        claim(
-            "eq:x-0-weight",
-            got=x_0_weight(schedule_k, var)[2:] / of_x_0,
-            want=torch.ones(T - 1),
-            rejects={"shifted by one": of_x_0.roll(1) / of_x_0},
-            atol=1e-9,
+        ours.append(torch.stack(weights(one, table)))
+        library.append(
+            torch.stack(
+                [x_0_weight(one, var)[2:], eps_weight(one, var)[2:]]
+            )
         )
-        claim(
-            "eq:eps-weight",
-            got=eps_weight(schedule_k, var)[2:] / of_eps,
-            want=torch.ones(T - 1),
-            rejects={
-                "shifted by one": of_eps.roll(1) / of_eps,
-                "that of the x_0-error": of_x_0 / of_eps,
-            },
-            atol=1e-9,
-        )
+ours, library = torch.stack(ours), torch.stack(library)  # (4, 2, T-1)
+for k, label in enumerate(("eq:x-0-weight", "eq:eps-weight")):
+    claim(
+        label,
+        got=(library / ours)[:, k],
+        want=torch.ones(4, T - 1),
+        rejects={
+            "shifted by one": (ours.roll(1, -1) / ours)[:, k],
+            "that of the other error": (ours.flip(1) / ours)[:, k],
+        },
+        atol=1e-9,
+    )
 
 # %% [markdown]
 # So far each guess was off by noise that we had added. A model errs in a more orderly way. For a mixture of Gaussians we have the best possible denoiser (chapter 8 derives it), and we can spoil it on purpose: the next cell adds a wave of height 0.1 to its estimate of the noise. The data has two clusters on a line, 30 % of it at $-1$ and 70 % at $1$, each of width $\varsigma = 0.2$. The library's bound computes each $L_{t-1}$ from two Gaussians, and knows nothing of weights. The claim compares it with the weights, at one $x_t$ for each $t$ from 2 to $T$.
@@ -527,28 +530,28 @@ x_0, eps = draw(clusters, T - 1), torch.randn(T - 1, 1)
 answer = spoiled(noise(schedule, x_0, t, eps), t)
 eps_error = (eps - answer.eps).square().sum(1)
 x_0_error = (x_0 - answer.x_0).square().sum(1)
-for variance, rest in ((beta, constant), (beta_tilde, 0 * constant)):
-    of_x_0 = x_0_weight(schedule, variance)[2:]
-    of_eps = eps_weight(schedule, variance)[2:]
-    got = step_term(
-        schedule, spoiled, x_0, t=t, eps=eps, variance=variance
-    )
-    swapped = {
-        "the weight of the other error": of_x_0 * eps_error + rest,
-        "the spoiled answer taken for exact": rest,
-    }
+got = [
+    step_term(schedule, spoiled, x_0, t=t, eps=eps, variance=variance)
+    for variance in (beta, beta_tilde)
+]
+of_x_0, of_eps = (
+    torch.stack([table(schedule, beta), table(schedule, beta_tilde)])
+    for table in (x_0_weight, eps_weight)
+)
+rest = torch.stack([constant, 0 * constant])
+for label, want, swapped in (
+    ("eq:x-0-weight", of_x_0[:, 2:] * x_0_error, of_x_0 / of_eps),
+    ("eq:eps-weight", of_eps[:, 2:] * eps_error, of_eps / of_x_0),
+):
     claim(
-        "eq:eps-weight",
-        got=got,
-        want=of_eps * eps_error + rest,
-        rejects=swapped,
-        atol=1e-9,
-    )
-    claim(
-        "eq:x-0-weight",
-        got=got,
-        want=of_x_0 * x_0_error + rest,
-        rejects=swapped,
+        label,
+        got=torch.stack(got),
+        want=want + rest,
+        rejects={
+            "the weight of the other error": want / swapped[:, 2:]
+            + rest,
+            "no constant": want,
+        },
         atol=1e-9,
     )
 
@@ -601,10 +604,10 @@ claim(
 # %% [markdown]
 # ## The simple loss
 #
-# Everything up to here was forced. Now comes the choice. {cite:t}`ho2020` drop the weight, draw $t$ from all of $1, \dots, T$, and train with
+# Everything up to here followed from the bound. Now comes the choice. {cite:t}`ho2020` drop the weight, draw $t$ from all of $1, \dots, T$, and train with
 #
 # $$
-# L_\text{simple}(\theta) = \mathbb E_{t \sim U\{1..T\},\;x_0,\;\bar\epsilon_t}\Bigl[\bigl\lVert\bar\epsilon_t - \epsilon_\theta\bigl(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\bar\epsilon_t,\ t\bigr)\bigr\rVert^2\Bigr] .
+# L_{\mathrm{simple}}(\theta) = \mathbb E_{t \sim U\{1..T\},\;x_0,\;\bar\epsilon_t}\Bigl[\bigl\lVert\bar\epsilon_t - \epsilon_\theta\bigl(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\bar\epsilon_t,\ t\bigr)\bigr\rVert^2\Bigr] .
 # $$ (def:l-simple)
 #
 # Every symbol in it has a line in the training code: draw a $t$, draw a picture, draw a noise, make $x_t$ by the jump, ask the network, compare with the noise that you drew. The library's `loss` is this, except that it takes the mean over the pixels where {eq}`def:l-simple` has the sum.
@@ -615,7 +618,7 @@ from ddpm_lib.diffusion import loss
 print(inspect.getsource(loss))
 
 # %% [markdown]
-# $L_\text{simple}$ is not the bound, and the bound does not "decompose" into it. It is another sum of the same errors. To see what it changes, compare how each spends its total weight over $t$.
+# $L_{\mathrm{simple}}$ is not the bound, and the bound does not "decompose" into it. It is another sum of the same errors. To see what it changes, compare how each spends its total weight over $t$.
 
 # %% tags=["nbval-check-output"]
 w = eps_weight(schedule)[2:]
@@ -646,11 +649,11 @@ for table, name, look in (
     ax.semilogx(t, table.cumsum(0) / table.sum(), label=name, **look)
 ax.set(xlabel="$t$", ylabel="share of the weight up to $t$")
 ax.set_xticks([2, 10, 100, 1000], ["2", "10", "100", "1000"])
-ax.legend(loc="center right")
+ax.legend(loc="upper left", bbox_to_anchor=(0.3, 0.93))
 plt.show()
 
 # %% [markdown]
-# The bound spends 18.4 % of its weight on the nine steps up to $t = 10$, $L_\text{simple}$ 0.9 %. So the simple loss turns attention away from the last touches, where $x_t$ already looks like the picture, to the times at which it must be made. Seen from the picture instead of the noise it is the same: by {eq}`eq:error-ratio`, $L_\text{simple}$ is a squared error of $\hat x_0$ with the weight $\mathrm{SNR}(t)$, where the bound has a difference of SNRs. {cite:t}`ho2020` report better-looking pictures with it, and a slightly worse bound.
+# The bound spends 18.4 % of its weight on the nine steps up to $t = 10$, $L_{\mathrm{simple}}$ 0.9 %. So the simple loss turns attention away from the last touches, where $x_t$ already looks like the picture, to the times at which it must be made. Seen from the picture instead of the noise it is the same: by {eq}`eq:error-ratio`, $L_{\mathrm{simple}}$ is a squared error of $\hat x_0$ with the weight $\mathrm{SNR}(t)$, where the bound has a difference of SNRs. {cite:t}`ho2020` report better-looking pictures with it, and a slightly worse bound.
 #
 # Is that allowed? Think of a network that could answer any $x_t$ at any $t$ with any picture, independently of all other answers. Then the error at each $t$ could be made as small as possible by itself, and multiplying it by a positive weight would not change where its minimum is. All weights would lead to the same network, the one of chapter 8. The weights matter because a real network has one set of parameters for all $t$, cannot be best everywhere, and has to be told where errors count.
 #
@@ -688,7 +691,7 @@ claim(
 )
 
 # %% [markdown]
-# Training minimizes the mean over $t$ of {eq}`eq:theta-loss`, for one $\theta$. Write a horizontal bar of its own, $\langle\cdot\rangle$, for the mean over $t = 1, \dots, T$. The mean of the loss is $1 - 2\theta\langle s_t\rangle + \theta^2\langle V_t\rangle$. Its derivative with respect to $\theta$ is $-2\langle s_t\rangle + 2\theta\langle V_t\rangle$, which is zero at
+# Training minimizes the mean over $t$ of {eq}`eq:theta-loss`, for one $\theta$. Write $\langle\cdot\rangle$ for the mean over $t = 1, \dots, T$. The mean of the loss is $1 - 2\theta\langle s_t\rangle + \theta^2\langle V_t\rangle$. Its derivative with respect to $\theta$ is $-2\langle s_t\rangle + 2\theta\langle V_t\rangle$, which is zero at
 #
 # $$
 # \theta_* = \frac{\langle s_t\rangle}{\langle V_t\rangle} .
@@ -738,7 +741,7 @@ print(f"one θ for each t          loss {mean_loss(s_t / V_t):.3f}")
 #
 # ## Where is $t = 1$?
 #
-# The sum in {eq}`eq:drawn-time` starts at 2, $L_\text{simple}$ at 1. At $t = 1$ the bound has no divergence but $L_0 = \mathbb E[-\log p_\theta(x_0 \mid x_1)]$, a likelihood. And the weight {eq}`eq:eps-weight` with $\tilde\beta_t$ is infinite there, because $\tilde\beta_1 = 0$: given $x_0$, there is no doubt about $x_0$. A model needs some variance in this step, or it gives any picture but one the density zero. Take $\sigma_1^2 = \beta_1$.
+# The sum in {eq}`eq:drawn-time` starts at 2, $L_{\mathrm{simple}}$ at 1. At $t = 1$ the bound has no divergence but $L_0 = \mathbb E[-\log p_\theta(x_0 \mid x_1)]$, a likelihood. And the weight {eq}`eq:eps-weight` with $\tilde\beta_t$ is infinite there, because $\tilde\beta_1 = 0$: given $x_0$, there is no doubt about $x_0$. A model needs some variance in this step, or it gives any picture but one the density zero. Take $\sigma_1^2 = \beta_1$.
 #
 # At $t = 1$ the mean {eq}`def:mean-from-guess` is the guess itself: with $\bar\alpha_0 = 1$ and $1 - \bar\alpha_1 = \beta_1$ the factor of $\hat x_0$ is $\beta_1/\beta_1 = 1$, and the factor of $x_1$ is 0. The density of $d$ independent normal pixels gives
 #
@@ -752,7 +755,7 @@ print(f"one θ for each t          loss {mean_loss(s_t / V_t):.3f}")
 # -\log p_\theta(x_0 \mid x_1) = \frac{1}{2\alpha_1}\lVert\bar\epsilon_1 - \hat\epsilon\rVert^2 + \frac d2\log(2\pi\beta_1) .
 # $$ (eq:first-step)
 #
-# The weight is what {eq}`eq:eps-weight` says for $\sigma_1^2 = \beta_1$, and only the constant is another. So the term $t = 1$ of $L_\text{simple}$ is $L_0$, reweighted like the rest. For pixels that come in 256 levels chapter 6 uses the probability of a bin in place of the density; then this is an approximation, which takes the density as constant within a bin.
+# The weight is what {eq}`eq:eps-weight` says for $\sigma_1^2 = \beta_1$, and only the constant is another. So the term $t = 1$ of $L_{\mathrm{simple}}$ is $L_0$, reweighted like the rest. For pixels that come in 256 levels chapter 6 uses the probability of a bin in place of the density; then this is an approximation, which takes the density as constant within a bin.
 
 # %% tags=["claim"]
 from ddpm_lib.bound import data_term, density
@@ -891,7 +894,7 @@ claim(
 # \lVert v - \hat v\rVert^2 = \frac{1}{\bar\alpha_t}\,\lVert\bar\epsilon_t - \hat\epsilon\rVert^2 = \frac{1}{1-\bar\alpha_t}\,\lVert x_0 - \hat x_0\rVert^2 = \bigl(1 + \mathrm{SNR}(t)\bigr)\,\lVert x_0 - \hat x_0\rVert^2 .
 # $$ (eq:v-loss)
 #
-# So the three plain losses, each with weight one on its own output, are three different weightings of one and the same error. In terms of the error of $\hat x_0$ they weigh it by 1, by $\mathrm{SNR}(t)$ and by $1 + \mathrm{SNR}(t)$. The last is never less than 1: unlike $L_\text{simple}$, it does not lose interest in $\hat x_0$ when little signal is left.
+# So the three plain losses, each with weight one on its own output, are three different weightings of one and the same error. In terms of the error of $\hat x_0$ they weigh it by 1, by $\mathrm{SNR}(t)$ and by $1 + \mathrm{SNR}(t)$. The last is never less than 1: unlike $L_{\mathrm{simple}}$, it does not lose interest in $\hat x_0$ when little signal is left.
 
 # %% tags=["claim"]
 x_0, eps = torch.randn(2, T - 1, 3)
@@ -992,20 +995,24 @@ def after_rounding(parameterization, t, N=20_000):
     ]
 
 
+lines = []
 for k in (1, 260, 1000):
     a_k, s_k = alpha_bar[k].sqrt(), (1 - alpha_bar[k]).sqrt()
-    print(f"t = {k}: s/a = {s_k / a_k:.3g}, a/s = {a_k / s_k:.3g}")
+    lines.append(
+        f"t = {k}: s/a = {s_k / a_k:.3g}, a/s = {a_k / s_k:.3g}"
+    )
     for name, way in (("ε", EPS), ("x_0", X_0), ("v", V)):
         picture, of_noise = after_rounding(way, k)
-        print(
+        lines.append(
             f"  {name:>3}: x_0 off by {picture:.1e},"
             f" noise by {of_noise:.1e}"
         )
+print("\n".join(lines))
 
 # %% [markdown]
 # At $t = 1000$, the picture read from a rounded $\hat\epsilon$ is off by 0.26, and nothing but rounding has happened. Read from a rounded $\hat v$ it is off by 0.00055. At $t = 1$ it is $\hat x_0$ that suffers: the noise read from it is off by 0.18. Since $a$ and $s$ never exceed 1, $v$ never makes an error larger. Does that make $v$ the best choice? For what training minimizes, only the weights count, and those can be set as one likes with any output. What cannot be repaired by a weight is an output that does not contain the answer: if a schedule ends with $\bar\alpha_T = 0$ exactly, then $x_T$ *is* the noise, $\hat\epsilon = x_T$ is always right and says nothing about the picture, while $\hat v = -\hat x_0$ says all. A fourth output, the score of chapter 18, is $-\hat\epsilon/s$.
 #
-# The figure holds all of this together: the weights of the three errors in the bound, for two schedules and two choices of $\sigma_t^2$, next to the constant weight of $L_\text{simple}$.
+# The figure holds all of this together: the weights of the three errors in the bound, for two schedules and two choices of $\sigma_t^2$, next to the constant weight of $L_{\mathrm{simple}}$.
 
 # %% tags=["figure"]
 from ddpm_lib.explore import explorable
@@ -1042,9 +1049,10 @@ for name, one in (("linear", schedule), ("cosine", cosine())):
     w = eps_weight(one)
     print(f"{name}: SNR first ≤ 1 at t = {meet}")
     print(f"  weight of ε: {w[2]:.2f} at 2, {w[T]:.3g} at T")
+    print(f"  t = T has {w[T] / w[2:].sum():.1%} of the total")
 
 # %% [markdown]
-# The two curves cross at $t = 260$ with the linear schedule, at 494 with the cosine schedule, and always where the SNR is 1. The choice of $\sigma_t^2$ is felt only at the smallest $t$. With the cosine schedule the right end may surprise you: the weight of the $\epsilon$-error climbs to 500 at $t = T$, where at $t = 2$ it is 0.56. This is no reason to worry. There $x_t$ is so nearly the noise that even a poor network has almost no error in $\hat\epsilon$, and the curve of $\hat v$ shows no rise. What a step costs is the weight times the error, and a large weight may stand before a tiny error.
+# The two curves cross at $t = 260$ with the linear schedule, at 497 with the cosine schedule, and always where the SNR is 1. The choice of $\sigma_t^2$ is felt only at the smallest $t$. With the cosine schedule the right end may surprise you: the weight of the $\epsilon$-error climbs to 500 at $t = T$, where at $t = 2$ it is 0.56. This is no reason to worry. There $x_t$ is so nearly the noise that even a poor network has almost no error in $\hat\epsilon$, and the curve of $\hat v$ shows no rise. What a step costs is the weight times the error, and a large weight may stand before a tiny error. It does spoil one thing in the figure: that step has 97.4 % of the total, so the level of $L_{\mathrm{simple}}$, scaled to the same total, is pulled far up. Compare shapes there, and heights in the linear schedule.
 #
 # ## Where tutorials go wrong
 #
@@ -1084,17 +1092,17 @@ print(f"t = 1 never trained: noise of {s_over_a:.4f} stays in x_0")
 # %% [markdown]
 # *One weight for both errors.* After deriving $\frac12\bigl(\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\bigr)$ for the error of $\hat x_0$, one note goes over to the noise and keeps the weight. The factor $1/\mathrm{SNR}(t)$ of {eq}`eq:error-ratio` is lost. The table has the symptom: for 64 pixels whose noise is off by 0.1, the divergence computed from the two Gaussians at $t = 500$ is $3.5\cdot 10^{-3}$ nats, the published weight makes it $3.0\cdot 10^{-4}$; at $t = 2$ they are 0.38 and 1745. Who trains with that weight spends 94.7 % of it on nine steps.
 #
-# *No bars.* With $1 - \alpha_t$ for $1 - \bar\alpha_t$ in {eq}`eq:eps-weight` the weight at $\sigma_t^2 = \beta_t$ becomes $1/(2\alpha_t)$, about one half at every $t$. At $t = 500$ that is 0.505 instead of 0.0055. Only the shape shows it: it is flat, and it looks like an explanation of $L_\text{simple}$. It is none.
+# *No bars.* With $1 - \alpha_t$ for $1 - \bar\alpha_t$ in {eq}`eq:eps-weight` the weight at $\sigma_t^2 = \beta_t$ becomes $1/(2\alpha_t)$, about one half at every $t$. At $t = 500$ that is 0.505 instead of 0.0055. Only the shape shows it: it is flat, and it looks like an explanation of $L_{\mathrm{simple}}$. It is none.
 #
 # *A lost $1/\alpha_t$.* This one is nearly harmless. The weight is off by 0.01 % at $t = 2$ and by 2.0 % at $T$. The claim above sees it; no picture will.
 #
-# *The bound decomposes into $L_\text{simple}$.* It is reweighted, and the two can disagree about which of two models is better. Take one that is off by 0.1 at the 19 times from 2 to 20, and one that is off by 0.1 at the hundred times from 400 to 499. The bound calls the first worse, 0.0246 against 0.0052 nats a pixel; $L_\text{simple}$ calls the second worse, by more than a factor of five.
+# *The bound decomposes into $L_{\mathrm{simple}}$.* It is reweighted, and the two can disagree about which of two models is better. Take one that is off by 0.1 at the 19 times from 2 to 20, and one that is off by 0.1 at the hundred times from 400 to 499. The bound calls the first worse, 0.0246 against 0.0052 nats a pixel; $L_{\mathrm{simple}}$ calls the second worse, by more than a factor of five.
 #
 # *The expectation of a minimizer.* $\mathbb E_t[\arg\min_\theta\dots]$ is not what is trained; the example after {eq}`eq:shared-theta` shows a loss of 0.207 in place of 0.107. The same line draws $t$ from $2, \dots, T$. A network that never sees $t = 1$ is still asked about it in the last step of the sampler. If it answers 0 there, the noise that was left, of standard deviation 0.01, stays in the picture.
 #
 # *A posterior without $x_0$.* Some derivations write the divergence from $q(x_{t-1} \mid x_t)$ and insert $\tilde\mu_t$ and $\tilde\beta_t$. These belong to $q(x_{t-1} \mid x_t, x_0)$. Chapter 5 shows what the other one looks like.
 #
-# *Credit for a learned variance.* In {cite:t}`ho2020` the variance is fixed, and that is why the second term of {eq}`eq:kl-means` is a constant. When {cite:t}`nichol2021` learn $\sigma_t^2$, it is one no longer, and $L_\text{simple}$ gives no signal for it, since it does not contain $\sigma_t^2$. They add the bound with a small factor.
+# *Credit for a learned variance.* In {cite:t}`ho2020` the variance is fixed, and that is why the second term of {eq}`eq:kl-means` is a constant. When {cite:t}`nichol2021` learn $\sigma_t^2$, it is one no longer, and $L_{\mathrm{simple}}$ gives no signal for it, since it does not contain $\sigma_t^2$. They add the bound with a small factor.
 #
 # Two more mistakes are made in code. The first compares the network with a noise that it never saw.
 #
@@ -1158,13 +1166,15 @@ def of_sum(squares):
     return squares.sum(1).mean()
 
 
+lines = []
 for name, optimizer, rate in (
     ("Adam", torch.optim.Adam, 0.01),
     ("SGD", torch.optim.SGD, 0.5),
 ):
     by_mean = train(torch.mean, optimizer, rate)
     by_sum = train(of_sum, optimizer, rate)
-    print(f"{name}: mean {by_mean:.4f}, sum {by_sum:.4f}")
+    lines.append(f"{name}: mean {by_mean:.4f}, sum {by_sum:.4f}")
+print("\n".join(lines))
 
 # %% [markdown]
 # With Adam nothing changes to four digits. With gradient descent the summed loss overflows. A sum in the loss is therefore no mistake by itself, only a value that cannot be compared with other people's until it is divided by $d$, and a learning rate that cannot be copied. In the bound it *is* the sum: divide it by $d$ only to report bits per dimension.
@@ -1330,7 +1340,7 @@ for name, P in (("uniform", uniform), ("by weight", w / w.sum())):
 # \end{aligned}
 # $$
 #
-# The bound has the weights and sums over pixels. $L_\text{simple}$ has weight one, and code takes the mean over pixels. Errors of $\hat x_0$ and $\hat\epsilon$ are never interchangeable: their squares differ by the factor $\mathrm{SNR}(t)$.
+# The bound has the weights and sums over pixels. $L_{\mathrm{simple}}$ has weight one, and code takes the mean over pixels. Errors of $\hat x_0$ and $\hat\epsilon$ are never interchangeable: their squares differ by the factor $\mathrm{SNR}(t)$.
 # :::
 #
 # We know what is minimized; chapter 8 asks what the minimum is, and how small the loss can become at each $t$.

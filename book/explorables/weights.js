@@ -43,7 +43,7 @@ export function weights(stage, { T, beta_1, beta_T }) {
     });
     return { snr: snr(alpha_bar), tables };
   });
-  const state = { t: 100, schedule: 0, variance: 0 };
+  const state = { t: 20, schedule: 0, variance: 0 };
   const now = () => {
     const { snr, tables } = schedules[state.schedule];
     return { snr, ...tables[state.variance] };
@@ -86,7 +86,7 @@ function chart(T, state, change) {
   const area = plot({
     name: "the weights over t",
     x: { range, label: ["step ", symbol("t")] },
-    y: { range: POWERS, label: ["weight, as a power of ten"] },
+    y: { range: POWERS, parts: 6, write: powerOfTen, label: ["weight of the squared error"] },
     height: 300,
   });
   const clip = (power) => Math.min(Math.max(power, POWERS[0]), POWERS[1]);
@@ -99,8 +99,8 @@ function chart(T, state, change) {
   const names = {
     x_0: note(area, "data above", [0, 0], symbol("x̂", "0")),
     eps: note(area, "noise above", [0, 0], symbol("ε̂")),
-    v: note(area, "model below", [0, 0], symbol("v̂")),
-    simple: note(area, "muted below", [0, 0], symbol("L", "simple"), ", scaled"),
+    v: note(area, "model above", [0, 0], symbol("v̂")),
+    simple: note(area, "muted above", [0, 0], symbol("L", "simple"), ", scaled"),
     even: note(area, "muted above", [0, POWERS[0]], "SNR = 1"),
   };
   const dots = { x_0: point(area, "data", [2, 0]), v: point(area, "model", [2, 0]) };
@@ -134,8 +134,8 @@ function chart(T, state, change) {
     };
     names.x_0(beside("x_0", 0.06));
     names.eps(beside("eps", 0.72));
-    names.v(beside("v", 0.66));
-    names.simple([0.04 * T, flat]);
+    names.v(beside("v", 0.86));
+    names.simple([0.36 * T, flat]);
     names.even([even, POWERS[0]]);
     guide([
       [t, POWERS[0]],
@@ -157,7 +157,7 @@ function report(T, state) {
   question.append(symbol("ε̂"), " weigh the same, in either schedule, and what is the SNR there? ");
   question.append("What does ", symbol("L", "simple"), " do to the smallest ", symbol("t"), "?");
   const draw = (tables) => sentence.say(...summary(tables, state, T));
-  return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
+  return { node: element("div", { class: "ex-words ex-weight-words" }, sentence.node, question), draw };
 }
 
 function summary({ x_0, eps, v, simple, snr }, { t }, T) {
@@ -168,6 +168,12 @@ function summary({ x_0, eps, v, simple, snr }, { t }, T) {
   const ratio = simple / eps[t];
   const compared = ratio < 1 ? `${format(1 / ratio)} times less` : `${format(ratio)} times as much`;
   return [...parts, symbol("ε̂"), ` by ${short(simple)}, ${compared}.`];
+}
+
+/** 10 to a power, as the text writes it. */
+export function powerOfTen(power) {
+  const raised = [...String(power)].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]);
+  return power ? `10${raised.join("")}` : "1";
 }
 
 /** A small number as a program writes it: 0.000000412 cannot be read. */
