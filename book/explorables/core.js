@@ -206,7 +206,10 @@ function paint(node, color) {
 const MARGIN = { top: 26, right: 14, bottom: 40, left: 34 };
 const THUMB = 22; // the width of a slider's thumb, as in explorables.css
 
-/** Axes to put curves and points on, drawn anew at every width; x, y: { range, label }. */
+/**
+ * Axes to put curves and points on, drawn anew at every width; x, y: { range, label }.
+ * y may say into about how many parts its lines cut it, and how it writes a value: { parts, write }.
+ */
 export function plot({ name, x, y, height = 230 }) {
   const svg = element("svg", { role: "group", "aria-label": name, height });
   const node = element("div", { class: "ex-plot" }, svg);
@@ -248,11 +251,11 @@ function drawAxes(area) {
   area.svg.append(axes);
   area.layer(() => {
     const { x, y, width, height } = area.inside();
-    const text = (at, value) => element("text", at, format(value));
-    const lines = ticks(area.y.range, 2).map((value) => {
+    const text = (at, value, write = format) => element("text", at, write(value));
+    const lines = ticks(area.y.range, area.y.parts ?? 2).map((value) => {
       const level = area.toY(value);
       const line = element("line", { x1: x, x2: x + width, y1: level, y2: level });
-      return [line, text({ x: x - 8, y: level + 4, "text-anchor": "end" }, value)];
+      return [line, text({ x: x - 8, y: level + 4, "text-anchor": "end" }, value, area.y.write)];
     });
     const below = ticks(area.x.range, 4).map((value) =>
       text({ x: area.toX(value), y: y + height + 19, "text-anchor": "middle" }, value),
