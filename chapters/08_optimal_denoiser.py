@@ -12,10 +12,10 @@
 # :::{admonition} At a glance
 # :class: glance
 #
-# 45 minutes to read, longer with a pencil; it runs in about half a minute on a laptop's CPU, and needs no GPU. You need the jump of chapter 2, conditional normal distributions (chapter 1), mixtures (chapter 3), and the loss $L_\text{simple}$ of chapter 7.
+# 45 minutes to read, longer with a pencil; it runs in about half a minute on a laptop's CPU, and needs no GPU. You need the jump of chapter 2, conditional normal distributions (chapter 1), mixtures (chapter 3), and the loss $L_\mathrm{simple}$ of chapter 7.
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Two handwritten digits, a 0 and a 3, at t = 50, 100, 200, 300, 400, 600 and 1000. For each digit the upper row shows it noised, and the lower row shows the best guess of the clean digit. Up to t = 200 the guess is the clean digit. At t = 300 and 400 it is a digit with soft edges. From t = 600 on it is the same gray blur for both digits."}, "figure": {"name": "fig-guesses", "caption": "Two digits, noised for $t$ steps (upper row of each pair), and the best guess of the clean picture that can be made from each (lower row). See that the guess is sharp while the noise leaves only one picture possible, and becomes an average of more and more pictures. At $t = 1000$ it is the average of the whole collection."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Two handwritten digits, a 0 and a 3, at t = 50, 100, 200, 300, 400, 600 and 1000. For each digit the upper row shows it noised, and the lower row shows the best guess of the clean digit. Up to t = 100 the guess is the clean digit. From t = 200 to 400 it is a digit with softer and softer edges. From t = 600 on it is the same gray blur for both digits."}, "figure": {"name": "fig-guesses", "caption": "Two digits, noised for $t$ steps (upper row of each pair), and the best guess of the clean picture that can be made from each (lower row). See that the guess is sharp while the noise leaves only one picture possible, and becomes an average of more and more pictures. At $t = 1000$ it is the average of the whole collection."}}
 import torch
 
 from ddpm_lib.data import digits, scale
@@ -62,7 +62,11 @@ grid(rows, rows=4, labels=[f"$t = {t}$" for t in times])
 # Square both sides, and take the mean:
 #
 # $$
-# \mathbb E\bigl(y - f(x)\bigr)^2 = \mathbb E\bigl(y - \mathbb E[y \mid x]\bigr)^2 + 2\,\mathbb E\bigl[\bigl(y - \mathbb E[y \mid x]\bigr)\bigl(\mathbb E[y \mid x] - f(x)\bigr)\bigr] + \mathbb E\bigl(\mathbb E[y \mid x] - f(x)\bigr)^2 .
+# \begin{aligned}
+# \mathbb E\bigl(y - f(x)\bigr)^2 ={}& \mathbb E\bigl(y - \mathbb E[y \mid x]\bigr)^2\\
+# &+ 2\,\mathbb E\bigl[\bigl(y - \mathbb E[y \mid x]\bigr)\bigl(\mathbb E[y \mid x] - f(x)\bigr)\bigr]\\
+# &+ \mathbb E\bigl(\mathbb E[y \mid x] - f(x)\bigr)^2 .
+# \end{aligned}
 # $$
 #
 # We show that the middle term is zero. A mean over all cases can be taken in two stages, first among the cases with the same $x$, and then over $x$. This is the *tower rule*, $\mathbb E[\,\cdot\,] = \mathbb E\bigl[\mathbb E[\,\cdot \mid x]\bigr]$. In the first stage $g(x) = \mathbb E[y \mid x] - f(x)$ is a fixed number, and comes out; so does $\mathbb E[y \mid x]$ in the last step:
@@ -136,14 +140,16 @@ def average(values, weights):
     return (weights * values).sum() / weights.sum()
 
 
-def by_picture(x_t, t, grid=torch.linspace(-3, 3, 6001)):
+def by_picture(x_t, t):
     """E[x_0 | x_t], summed over a grid of x_0"""
+    grid = torch.linspace(-3, 3, 6001)
     likelihood = (-((x_t - a[t] * grid) ** 2) / (2 * s[t] ** 2)).exp()
     return average(grid, q_0(grid) * likelihood)
 
 
-def by_noise(x_t, t, grid=torch.linspace(-9, 9, 9001)):
+def by_noise(x_t, t):
     """E[eps | x_t], summed over a grid of eps"""
+    grid = torch.linspace(-9, 9, 9001)
     prior = (-(grid**2) / 2).exp()
     return average(grid, prior * q_0((x_t - s[t] * grid) / a[t]))
 
@@ -218,8 +224,10 @@ print(f"best guess of the noise: {(x_t - a[t] * guess) / s[t]:.2f}")
 # With $d$ pixels, {eq}`eq:marginal` gives each density as $(2\pi s^2)^{-d/2}$ times an exponential. This factor and $1/N$ are common to all terms and cancel. The mean of $x_0$ weighs each picture with its probability:
 #
 # $$
-# \mathbb E[x_0 \mid x_t] = \sum_{n=1}^N w_n(x_t)\,x^{(n)}, \qquad
-# w_n(x_t) = \frac{\exp\bigl(-\lVert x_t - a\,x^{(n)}\rVert^2/2s^2\bigr)}{\sum_{m=1}^N \exp\bigl(-\lVert x_t - a\,x^{(m)}\rVert^2/2s^2\bigr)} .
+# \begin{aligned}
+# \mathbb E[x_0 \mid x_t] &= \sum_{n=1}^N w_n(x_t)\,x^{(n)},\\
+# w_n(x_t) &= \frac{\exp\bigl(-\lVert x_t - a\,x^{(n)}\rVert^2/2s^2\bigr)}{\sum_{m=1}^N \exp\bigl(-\lVert x_t - a\,x^{(m)}\rVert^2/2s^2\bigr)} .
+# \end{aligned}
 # $$ (eq:set-guess)
 #
 # The weights are a *softmax*, the function at the end of every classifier: of minus half the squared distance between $x_t$ and the shrunken picture, counted in units of the noise. `best_guess`, which drew the first figure, is this formula. The claim does it the long way, with the full densities of PyTorch's own normal distribution.
@@ -257,13 +265,14 @@ claim(
 from ddpm_lib.diffusion import Prediction
 from ddpm_lib.sampling import ddpm, sample
 
+lines = []
 for t in (50, 200, 300, 400, 600, 1000):
     x_t = a[t] * pictures + s[t] * torch.randn(pictures.shape)
     square = torch.cdist(x_t, a[t] * pictures) ** 2
     w = (-square / (2 * s[t] ** 2)).softmax(1)
     count = torch.special.entr(w).sum(1).exp().median()
     off = (w @ pictures - pictures).square().mean().sqrt()
-    print(f"t = {t:4}: {count:6.1f} pictures, off by {off:.3f}")
+    lines.append(f"t = {t:4}: {count:6.1f} pictures, off by {off:.3f}")
 
 
 def from_collection(x_t, t):
@@ -276,9 +285,8 @@ def from_collection(x_t, t):
 )
 nearest = pictures[torch.cdist(drawn, pictures).argmin(1)]
 same = (drawn - nearest).abs().amax(1) < 1e-9
-print(
-    f"samples that are pictures of the collection: {same.sum()} of 20"
-)
+print("\n".join(lines))
+print(f"samples that are in the collection: {same.sum()} of 20")
 
 # %% [markdown]
 # At $t = 50$ one picture is left, and the guess is that picture. At $t = 400$ it averages over hundreds, and at $t = 1000$ over practically all. The samples are no new digits: each one is a picture of the collection, pixel by pixel. A network that minimized the loss on its training set exactly would be a way to draw training pictures. What makes a diffusion model useful is that a network of limited size cannot follow {eq}`eq:set-guess`, and answers with something smoother. We come back to this when we know the floor of the loss.
@@ -288,8 +296,10 @@ print(
 # For a mixture of Gaussians the guess is known in closed form as well. Let Gaussian $k$ have the weight $w_k$, the mean $m_k$ and the standard deviation $\varsigma$. If we knew $k$, then $x_0$ and $x_t$ would be jointly normal, with means $m_k$ and $a\,m_k$, with $\operatorname{Cov}[x_0, x_t] = a\,\varsigma^2$ and $\operatorname{Var}[x_t] = a^2\varsigma^2 + s^2$. Chapter 1 gives the conditional mean of such a pair: $m_k + \frac{\operatorname{Cov}}{\operatorname{Var}}(x_t - a\,m_k)$. We do not know $k$, but Bayes' rule gives its probability $w_k(x_t)$, and by the tower rule we average over it:
 #
 # $$
-# \mathbb E[x_0 \mid x_t] = \sum_k w_k(x_t)\,\Bigl(m_k + \frac{a\,\varsigma^2}{a^2\varsigma^2 + s^2}\,(x_t - a\,m_k)\Bigr), \quad
-# w_k(x_t) \propto w_k\,\mathcal N\bigl(x_t;\ a\,m_k,\ a^2\varsigma^2 + s^2\bigr).
+# \begin{aligned}
+# \mathbb E[x_0 \mid x_t] &= \sum_k w_k(x_t)\,\Bigl(m_k + \frac{a\,\varsigma^2}{a^2\varsigma^2 + s^2}\,(x_t - a\,m_k)\Bigr),\\
+# w_k(x_t) &\propto w_k\,\mathcal N\bigl(x_t;\ a\,m_k,\ a^2\varsigma^2 + s^2\bigr).
+# \end{aligned}
 # $$ (eq:mixture-guess)
 #
 # With $\varsigma = 0$ this is {eq}`eq:set-guess` again. In code, for our pixel:
@@ -493,10 +503,13 @@ claim(
 # What does the best guess still pay? In {eq}`eq:best-guess` with $y = \bar\epsilon_t$ (one pixel of it) and $x = x_t$, take the first term in two stages. Among the cases with the same $x_t$, the mean squared distance from the mean is the variance. So for every network $f$,
 #
 # $$
-# \mathbb E\bigl(\bar\epsilon_t - f(x_t)\bigr)^2 = \mathbb E\bigl[\operatorname{Var}[\bar\epsilon_t \mid x_t]\bigr] + \mathbb E\bigl(\mathbb E[\bar\epsilon_t \mid x_t] - f(x_t)\bigr)^2 \;\ge\; \mathbb E\bigl[\operatorname{Var}[\bar\epsilon_t \mid x_t]\bigr] .
+# \begin{aligned}
+# \mathbb E\bigl(\bar\epsilon_t - f(x_t)\bigr)^2 &= \mathbb E\bigl[\operatorname{Var}[\bar\epsilon_t \mid x_t]\bigr] + \mathbb E\bigl(\mathbb E[\bar\epsilon_t \mid x_t] - f(x_t)\bigr)^2\\
+# &\ge\; \mathbb E\bigl[\operatorname{Var}[\bar\epsilon_t \mid x_t]\bigr] .
+# \end{aligned}
 # $$ (eq:loss-floor)
 #
-# The right side is the *floor* of the loss at time $t$. It depends on the data and on the schedule, and no architecture, no data augmentation and no patience goes below it. We get it as a number from $f = 0$. A network that always answers zero pays $\mathbb E\,\bar\epsilon_t^{\,2} = 1$, and {eq}`eq:loss-floor` says that this is the floor plus the mean square of the best guess. Subtract:
+# The last line is the *floor* of the loss at time $t$. It depends on the data and on the schedule, and no architecture, no data augmentation and no patience goes below it. We get it as a number from $f = 0$. A network that always answers zero pays $\mathbb E\,\bar\epsilon_t^{\,2} = 1$, and {eq}`eq:loss-floor` says that this is the floor plus the mean square of the best guess. Subtract:
 #
 # $$
 # \mathbb E\bigl[\operatorname{Var}[\bar\epsilon_t \mid x_t]\bigr] = 1 - \mathbb E\bigl(\mathbb E[\bar\epsilon_t \mid x_t]\bigr)^2 .
@@ -612,7 +625,7 @@ claim(
 # %% [markdown]
 # ## Is my loss right?
 #
-# Now we can put numbers to it. The table has the floor for five kinds of data: normal data of variance 1; our pixel with two modes; digits replaced by normal pictures with the same mean and covariance, for which {eq}`eq:gaussian-floor` holds along each axis of the covariance; the collection of digits itself, by drawing; and, in the last column, what the best guess {eq}`eq:set-guess` pays for a digit that is *not* in the collection, because we took it out. The last row is the mean over all $t$ from 1 to $T$, the number to compare with $L_\text{simple}$.
+# Now we can put numbers to it. The table has the floor for five kinds of data: normal data of variance 1; our pixel with two modes; digits replaced by normal pictures with the same mean and covariance, for which {eq}`eq:gaussian-floor` holds along each axis of the covariance; the collection of digits itself, by drawing; and, in the last column, what the best guess {eq}`eq:set-guess` pays for a digit that is *not* in the collection, because we took it out. The last row is the mean over all $t$ from 1 to $T$, the number to compare with $L_\mathrm{simple}$.
 
 
 # %% tags=["nbval-check-output"]
@@ -645,30 +658,36 @@ for t in shown:
         collection_loss(now, False).mean(),
         collection_loss(now, True).mean(),
     ]
-print("   t     v = 1 two modes as normal    digits  left out")
-for t, row in table.items():
-    print(f"{t:>4}" + "".join(f"{value:10.3f}" for value in row))
-t = torch.arange(1, T + 1)
+all_t = torch.arange(1, T + 1)
 some_t = torch.randint(1, T + 1, (12, len(pictures)))
 draws = [collection_loss(row, False) for row in some_t]
 averages = [
-    gaussian_floor(1, t).mean(),
+    gaussian_floor(1, all_t).mean(),
     floor_two.mean(),
-    gaussian_floor(along[:, None], t).mean(),
+    gaussian_floor(along[:, None], all_t).mean(),
     torch.cat(draws).mean(),
 ]
+print("   t     v = 1 two modes as normal    digits  left out")
+for t, row in table.items():
+    print(f"{t:>4}" + "".join(f"{value:10.3f}" for value in row))
 print("mean" + "".join(f"{value:10.3f}" for value in averages))
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Floor of the loss against t from 1 to 1000. For normal data of variance 1 a curve falls smoothly from 1 to 0. For digits as normal pictures it falls faster, from 0.88 to 0.05 at t = 400. For the pixel with two modes it falls from 1 to 0.34 at t = 100, rises to 0.51 at t = 200, and falls to 0. Dots for the collection of digits are at 0 up to t = 100, at 0.05 between 200 and 400, and fall to 0. Open circles for left-out digits lie above 1 before t = 100, and meet the dots at t = 400."}, "figure": {"name": "fig-floor", "caption": "The lowest loss that any network can have at each $t$. It is nothing like a constant, and depends on the data: the pixel with two modes has a bump where noise begins to hide which mode it was. For the collection of digits (dots) the floor is zero up to $t = 100$; the same denoiser fails there on a digit that was left out (circles)."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Floor of the loss against t from 1 to 1000. For normal data of variance 1 a curve falls smoothly from 1 to 0. For digits as normal pictures it falls faster, from 0.88 to 0.05 at t = 400. For the pixel with two modes it falls from 1 to 0.34 at t = 100, rises to 0.51 at t = 200, and falls to 0. Dots for the collection of digits are at 0 up to t = 100, at 0.05 between 200 and 400, and fall to 0. Open circles for left-out digits lie above 1 before t = 100, and meet the dots at t = 400."}, "figure": {"name": "fig-floor", "caption": "The lowest loss that any network can have at each $t$. It is nothing like a constant, and depends on the data: the pixel with two modes has a bump where noise begins to hide which mode it was. For the collection of digits (dots) the floor is practically zero up to $t = 100$; the same denoiser fails there on a digit that was left out (circles)."}}
 import matplotlib.pyplot as plt
 
 fig, ax = plt.subplots(figsize=(6, 3.6))
 ax.plot(
-    t, gaussian_floor(1, t), color=GRAY, ls="--", label="variance 1"
+    all_t,
+    gaussian_floor(1, all_t),
+    color=GRAY,
+    ls="--",
+    label="variance 1",
 )
-ax.plot(t, floor_two, color="k", ls="-", label="two modes")
-normal_digits = gaussian_floor(along[:, None], t).mean(0)
-ax.plot(t, normal_digits, color=DATA, ls="-.", label="digits as normal")
+ax.plot(all_t, floor_two, color="k", ls="-", label="two modes")
+normal_digits = gaussian_floor(along[:, None], all_t).mean(0)
+ax.plot(
+    all_t, normal_digits, color=DATA, ls="-.", label="digits as normal"
+)
 dots = [1, 25, 50, 75, 100, 125, 150, 200, 250, 300, 400, 500, 600, 800]
 for left_out, fill, name in (
     (False, MODEL, "digits"),
@@ -699,7 +718,7 @@ for t in (10, 50, 200, 400, 1000):
     print(f"t = {t:4}: E[eps] = {noise:5.2f}, E[x_0] = {x_0:4.2f}")
 
 # %% [markdown]
-# The same input has five right answers, from $-1.22$ to $0.50$, with both signs. At $t = 10$ nearly no noise is in $x_t$. A value of 0.5 is a rare but real value of the upper mode, and what little noise there is probably pushed down. At $t = 50$ noise is a likelier reason for 0.5 than the mode's own width, and the guess says so: the pixel was near 1 minus something, so the noise was negative. At $t = 400$ the mode at $1$ has been shrunk to $0.44$. Now 0.5 lies above it, and the noise is guessed to be positive. At $t = 1000$ there is nothing but noise, and the guess is $x_t$ itself.
+# The same input has five right answers, from $-1.22$ to $0.50$, with both signs. At $t = 10$ nearly no noise is in $x_t$. A value of 0.5 is a rare but real value of the upper mode, and what little noise there is probably pushed down. At $t = 50$ the noise has nearly the size of the mode's own width, and takes its part of the blame: the guess is that it was strongly negative. At $t = 400$ the mode at $1$ has been shrunk to $0.44$. Now 0.5 lies above it, and the noise is guessed to be positive. At $t = 1000$ there is nothing but noise, and the guess is $x_t$ itself.
 #
 # Try it in the plane. In the figure the data is five points, the dots show where they lie after shrinking by $a$, and their sizes show the weights $w_n(x_t)$. The arrow goes from $x_t$ to $a\,\mathbb E[x_0 \mid x_t]$: it is minus the predicted noise, times $s$. The shading is the density $q(x_t)$, so the arrow also shows {eq}`eq:tweedie`.
 
@@ -784,9 +803,11 @@ x_0 = modes[torch.randint(2, any_t.shape)]
 x_0 += width * torch.randn(any_t.shape)
 eps = torch.randn(any_t.shape)
 x_any = a[any_t] * x_0 + s[any_t] * eps
+from itertools import pairwise
+
 edges = torch.tensor([0.0, 0.5, 1.0, 1.5, 4.0])
 inside, cells = [], []
-for low, high in zip(edges, edges[1:], strict=False):
+for low, high in pairwise(edges):
     inside.append(eps * ((x_any > low) & (x_any < high)))
     cells.append(((x > low) & (x < high)) * 1.0)
     cells[-1] += ((x == low) | (x == high)) * 0.5
@@ -807,7 +828,7 @@ claim(
 # What does it pay? Use {eq}`eq:best-guess` once more, now with the pair $(x, t)$ as what is shown and with $f(x) = \mathbb E[\bar\epsilon \mid x]$, a function that makes no use of the second half. The first term is the floor with $t$. The second is the mean squared distance between the right answers and their average over $p(t \mid x)$, and that is the variance of the right answers over $t$:
 #
 # $$
-# \underbrace{\mathbb E\bigl(\bar\epsilon - \mathbb E[\bar\epsilon \mid x]\bigr)^2}_{\text{floor without } t} = \underbrace{\mathbb E\bigl(\bar\epsilon - \mathbb E[\bar\epsilon \mid x, t]\bigr)^2}_{\text{floor with } t} + \mathbb E\Bigl[\operatorname{Var}_{t \mid x}\bigl[\mathbb E[\bar\epsilon \mid x, t]\bigr]\Bigr] .
+# \mathbb E\bigl(\bar\epsilon - \mathbb E[\bar\epsilon \mid x]\bigr)^2 = \mathbb E\bigl(\bar\epsilon - \mathbb E[\bar\epsilon \mid x, t]\bigr)^2 + \mathbb E\Bigl[\operatorname{Var}_{t \mid x}\bigl[\mathbb E[\bar\epsilon \mid x, t]\bigr]\Bigr] .
 # $$ (eq:time-gap)
 
 # %% tags=["claim"]
@@ -836,9 +857,9 @@ claim(
 # %% tags=["figure"] mystnb={"image": {"alt": "Best guess of the noise against x from minus 2.5 to 2.5. At t = 50 a steep curve in two branches crosses zero at plus and minus 1. At t = 200 it crosses zero at plus and minus 0.7, at t = 400 it is nearly a straight line with a bend, at t = 1000 it is the straight line through the origin with slope 1. A thick dashed curve, without t, lies between them and is close to none. A dotted vertical line marks x = 0.5."}, "figure": {"name": "fig-time", "caption": "The best guess of the noise for the pixel with two modes, at four times, and without knowledge of $t$ (dashed). At the dotted line, $x = 0.5$, the answers range from below $-1$ to $0.5$; no single curve is near all of them."}}
 fig, ax = plt.subplots(figsize=(6, 3.6))
 looks = {50: "-", 200: "-.", 400: ":", 1000: (0, (6, 2))}
-for (t, line), shade in zip(looks.items(), (1, 0.8, 0.6, 0.4)):
-    look_t = {"ls": line, "color": MODEL, "alpha": shade}
-    ax.plot(x, guesses[t - 1], label=f"$t = {t}$", **look_t)
+for t, line in looks.items():
+    look_t = {"ls": line, "color": MODEL, "label": f"$t = {t}$"}
+    ax.plot(x, guesses[t - 1], **look_t)
 ax.plot(x, blind, "k--", lw=2.6, label="without $t$")
 ax.axvline(0.5, color=GRAY, ls=":", lw=1.2)
 ax.set(xlim=(-2.5, 2.5), ylim=(-3, 3))
@@ -856,11 +877,11 @@ def without_time(x_t, t):
     return Prediction((x_t - s[t] * eps) / a[t], eps)
 
 
-print(f"floor with t {floor_two.mean():.3f}, gap {gap:.3f}")
-print(f"floor without t {1 - (all_x * blind**2).sum() * dx:.3f}")
 x_T = torch.randn(4000, 1)
 *_, told = sample(ddpm(), schedule, exact_two, x_T)
 *_, untold = sample(ddpm(), schedule, without_time, x_T)
+print(f"floor with t {floor_two.mean():.3f}, gap {gap:.3f}")
+print(f"floor without t {1 - (all_x * blind**2).sum() * dx:.3f}")
 print(f"data: standard deviation {(1 + width**2) ** 0.5:.2f}")
 print(f"samples with t {told.std():.2f}, without {untold.std():.2f}")
 
@@ -911,10 +932,6 @@ def radial_gap(v, d):
     return (p.mean(0) * r * spread).sum()
 
 
-for d in (1, 16, 256, 3072):
-    quarter, one = radial_gap(0.25, d), radial_gap(1.0, d)
-    print(f"d = {d:4}: gap {quarter:.4f} for v = 1/4, {one:.4f} for 1")
-
 every_5th = torch.arange(5, T + 1, 5)
 gaps, square_x = [], (pictures**2).sum(1)
 for t in every_5th[torch.randint(200, (300,))]:
@@ -928,11 +945,14 @@ for t in every_5th[torch.randint(200, (300,))]:
     off = answers - p @ answers
     gaps.append((p @ off**2).mean())
 gaps = torch.stack(gaps)
+for d in (1, 16, 256, 3072):
+    quarter, one = radial_gap(0.25, d), radial_gap(1.0, d)
+    print(f"d = {d:4}: gap {quarter:.4f} for v = 1/4, {one:.4f} for 1")
 error = gaps.std() / len(gaps) ** 0.5
 print(f"digits: gap {gaps.mean():.3f}, standard error {error:.3f}")
 
 # %% [markdown]
-# For $v = 1/4$ the gap falls from 0.0101 in one dimension to 0.0003 in 3072, the number of values in a color picture of 32×32. For $v = 1$ it stays. The collection of digits lies between: its gap is 0.009, which is much beside its floor of 0.021, since 64 pixels are few. So the honest answer has two halves. The right answer at a given $x$ differs from $t$ to $t$, and where $x$ does not give $t$ away, a network without $t$ fails. In large pictures it mostly does give it away, and networks without $t$ have been trained with good results {cite:p}`sun2025`. But reading the noise level off the pixels is work, which the input $t$ does for nothing. Chapter 10 asks how to feed it in.
+# For $v = 1/4$ the gap falls from 0.0082 in one dimension to 0.0003 in 3072, the number of values in a color picture of 32×32. For $v = 1$ it stays. The collection of digits lies between: its gap is 0.009, which is much beside its floor of 0.021, since 64 pixels are few. So the honest answer has two halves. The right answer at a given $x$ differs from $t$ to $t$, and where $x$ does not give $t$ away, a network without $t$ fails. In large pictures it mostly does give it away, and networks without $t$ have been trained with good results {cite:p}`sun2025`. But reading the noise level off the pixels is work, which the input $t$ does for nothing. Chapter 10 asks how to feed it in.
 #
 # ## One number that all pixels share
 #
@@ -947,10 +967,10 @@ print(f"digits: gap {gaps.mean():.3f}, standard error {error:.3f}")
 # The noises are not correlated, and the variance of their mean is $1/d$. In $x_t$ the first comes with the factor $\bar\alpha_t$ and the second with $1 - \bar\alpha_t$. Divide, and $1/d$ cancels:
 #
 # $$
-# \mathrm{SNR}_\text{mean}(t) = v\,\bigl(1 + (d-1)\,\rho\bigr)\;\mathrm{SNR}(t) .
+# \mathrm{SNR}_\mathrm{mean}(t) = v\,\bigl(1 + (d-1)\,\rho\bigr)\;\mathrm{SNR}(t) .
 # $$ (eq:mean-snr)
 #
-# For a single pixel it is $v\,\mathrm{SNR}(t)$. The mean is ahead by the factor $1 + (d-1)\,\rho$, hundreds for a picture whose pixels have something in common.
+# For a single pixel it is $v\,\mathrm{SNR}(t)$. The mean is ahead by the factor $1 + (d-1)\,\rho$.
 
 # %% tags=["claim"]
 v, rho, d, t = 0.25, 0.3, 64, 300
@@ -978,20 +998,20 @@ def drowns(factor):
     return int((factor * schedule.snr < 1).nonzero().min())
 
 
-v, rho, d = 0.25, 0.3, 32 * 32
-print(f"pixel: t = {drowns(v)}")
-print(f"mean:  t = {drowns(v * (1 + (d - 1) * rho))}")
-
 from ddpm_lib.data import shapes
 
+v, rho, d = 0.25, 0.3, 32 * 32
 colored = scale(shapes(2000).pixels).double()  # (2000, 3, 32, 32)
 v_pixel = colored.var((0, 2, 3)).mean()
 v_mean = colored.mean((2, 3)).var(0).mean()
+ahead = 1 + (d - 1) * rho
+print(f"factor {ahead:.0f}, times v: {v * ahead:.0f}")
+print(f"pixel: t = {drowns(v)}, mean: t = {drowns(v * ahead)}")
 print(f"shapes: variance {v_pixel:.3f}, of the mean {v_mean:.4f}")
 print(f"shapes: pixel {drowns(v_pixel)}, mean {drowns(d * v_mean)}")
 
 # %% [markdown]
-# With $v = 1/4$ and $\rho = 0.3$, noise takes the lead over a pixel at $t = 146$, and over the mean of 32×32 pixels at $t = 656$. In the course's colored shapes, where the pixels have less in common, it is 104 and 387. The overall color is decided in the sampler's first third, at times when everything else is noise.
+# With $v = 1/4$ and $\rho = 0.3$ that factor is 308 for 32×32 pixels. Noise takes the lead over a pixel at $t = 146$, and over their mean at $t = 656$. In the course's colored shapes, where the pixels have less in common, it is 104 and 387. So sampling settles the overall color early, while single pixels are still noise.
 #
 # *A constant error is cheap.* Let a network be perfect up to a constant, $f(x_t) = \mathbb E[\bar\epsilon_t \mid x_t] + b$ in every pixel. By {eq}`eq:loss-floor`,
 #
@@ -999,7 +1019,7 @@ print(f"shapes: pixel {drowns(v_pixel)}, mean {drowns(d * v_mean)}")
 # \mathbb E\bigl(\bar\epsilon_t - f(x_t)\bigr)^2 = \mathbb E\bigl[\operatorname{Var}[\bar\epsilon_t \mid x_t]\bigr] + b^2 .
 # $$ (eq:bias-cost)
 #
-# With $b = 0.01$ that is $10^{-4}$. No loss curve shows it, and little in the training pushes it away.
+# With $b = 0.01$ that is $10^{-4}$, or 0.05 % of the floor of our pixel. No loss curve shows it, and little in the training pushes it away.
 
 # %% tags=["claim"]
 b, t = 0.1, 200
@@ -1026,7 +1046,34 @@ claim(
 # \end{aligned}
 # $$
 #
-# By {eq}`eq:variance-step`, $V_t = \alpha_t V_{t-1} + \beta_t$, so $1 - \beta_t/V_t = (V_t - \beta_t)/V_t = \alpha_t V_{t-1}/V_t$, and the factor of $\delta_t$ is $\sqrt{\alpha_t}\,V_{t-1}/V_t$. A contribution that enters $\delta_{t-1}$ passes through the factors of the steps $t-1, \dots, 1$ on its way to $\delta_0$. In their product the variances telescope, and the roots make $a_{t-1}$:
+# By {eq}`eq:variance-step`, $V_t = \alpha_t V_{t-1} + \beta_t$. Bring the factor of $\delta_t$ to one denominator, insert this, and cancel $\sqrt{\alpha_t}$:
+#
+# $$
+# \begin{aligned}
+# \frac{1}{\sqrt{\alpha_t}}\Bigl(1 - \frac{\beta_t}{V_t}\Bigr)
+# &= \frac{1}{\sqrt{\alpha_t}}\;\frac{V_t - \beta_t}{V_t}\\
+# &= \frac{1}{\sqrt{\alpha_t}}\;\frac{\alpha_t V_{t-1}}{V_t}\\
+# &= \sqrt{\alpha_t}\;\frac{V_{t-1}}{V_t} .
+# \end{aligned}
+# $$ (eq:shift-factor)
+
+# %% tags=["claim"]
+al, ab, lam = sp.symbols("alpha_t alphabar_{t-1} lambda", positive=True)
+V_before = lam * ab + 1 - ab
+V_now = lam * al * ab + 1 - al * ab
+claim(
+    "eq:shift-factor",
+    got=(1 - (1 - al) / V_now) / sp.sqrt(al),
+    want=sp.sqrt(al) * V_before / V_now,
+    rejects={
+        "the denoiser does not answer": 1 / sp.sqrt(al),
+        "the variances exchanged": sp.sqrt(al) * V_now / V_before,
+        "no root": al * V_before / V_now,
+    },
+)
+
+# %% [markdown]
+# A contribution that enters $\delta_{t-1}$ passes through the factors of the steps $t-1, \dots, 1$ on its way to $\delta_0$. In their product the variances telescope, and the roots make $a_{t-1}$:
 #
 # $$
 # \prod_{u=1}^{t-1} \sqrt{\alpha_u}\,\frac{V_{u-1}}{V_u} = a_{t-1}\,\frac{V_0}{V_{t-1}} = \frac{a_{t-1}\,\lambda}{V_{t-1}} .
@@ -1113,22 +1160,25 @@ print(f"loss: {0.01**2:.0e}, or {share:.2%} of the two modes' floor")
 # The next cell computes the numbers for this section, for the pixel with two modes.
 
 # %% tags=["nbval-check-output"]
+print("   t  floor  correlation with all noise, with the step's")
 for t in (10, 100, 500):
-    to_step = beta[t].sqrt() / s[t]
-    explained = 1 - floor_two[t - 1]
-    corr = explained.sqrt()
+    corr = (1 - floor_two[t - 1]).sqrt()
+    of_step = beta[t].sqrt() / s[t] * corr
     print(
-        f"t = {t:3}: floor {floor_two[t - 1]:.3f}, correlation of the "
-        f"guess with all noise {corr:.2f}, with the step's "
-        f"{to_step * corr:.2f}"
+        f"{t:>4}  {floor_two[t - 1]:.3f}{corr:>12.2f}{of_step:>22.2f}"
     )
+wrong_floor = schedule.snr[10] * (1 + width**2)
+print(f"SNR times Var[x_0] at t = 10: {wrong_floor:.0f}")
 _, eps, x_t = draw(1_000_000, 200)
 guess, second = guess_noise(x_t, 200), torch.randn(1_000_000)
-print(f"against a second noise: {(second - guess).square().mean():.2f}")
-print(f"zero against it: {second.square().mean():.2f}")
-print(f"right guess, right noise: {(eps - guess).square().mean():.2f}")
-uphill = (eps + guess).square().mean()
-print(f"with the wrong sign: {uphill:.2f}")
+scores = {
+    "right guess, right noise": eps - guess,
+    "right guess, a second noise": second - guess,
+    "zero, a second noise": second,
+    "wrong sign, right noise": eps + guess,
+}
+for name, off in scores.items():
+    print(f"{name:28} {off.square().mean():.2f}")
 
 # %% [markdown]
 # *The noise of the step.* Texts say that the network predicts the noise added at step $t$. By {eq}`eq:step-noise` the guess of that is the guess of all noise times $\sqrt{\beta_t}/s$. Even the best guess has a correlation of 0.12 with the step's noise at $t = 100$ and of 0.10 at $t = 500$. With all the noise it has 0.81 and 0.96. {numref}`ex-step-noise` shows what a sampler must do to use the small one.
@@ -1137,7 +1187,7 @@ print(f"with the wrong sign: {uphill:.2f}")
 #
 # *Zero as the goal.* A loss that stays at a constant above zero is taken as a sign that training failed, and the learning rate is blamed. Compare with the floor first.
 #
-# *A floor from the wrong variance.* One meets $\mathrm{SNR}(t)\operatorname{Var}[x_0]$, with the variance of $x_0$ before $x_t$ is seen. In {eq}`eq:floor-snr` it is the variance that remains after. At $t = 10$ the wrong one is far above 1, where a network that answers zero has a loss of 1.
+# *A floor from the wrong variance.* One meets $\mathrm{SNR}(t)\operatorname{Var}[x_0]$, with the variance of $x_0$ before $x_t$ is seen. In {eq}`eq:floor-snr` it is the variance that remains after. At $t = 10$ the wrong one is 546 for our pixel, where a network that answers zero has a loss of 1.
 #
 # *Two noises.* A published listing draws one noise to make $x_t$, and a second one to compare the answer with. The second is independent of everything that is shown. Its conditional mean is zero, so by {eq}`eq:best-guess` the best network answers zero, and the loss stays at 1.00. The right guess would even be punished: it scores 1.49, against 0.51 with the noise that is in $x_t$.
 #
@@ -1145,7 +1195,7 @@ print(f"with the wrong sign: {uphill:.2f}")
 #
 # *The wrong average.* Where $t$ or the picture is unknown, an average is taken with equal weights. The weights are those of Bayes' rule, $p(t \mid x)$ or $w_n(x_t)$; the claims of {eq}`eq:blind-guess` and {eq}`eq:set-guess` reject the plain mean.
 #
-# *The sign of the score.* Some codes use $\hat\epsilon = s\,\nabla\log q$. The noise points downhill, the score uphill. With the wrong sign the loss is 2.47, worse than no answer, and a sampler runs away from the data.
+# *The sign of the score.* Some codes use $\hat\epsilon = s\,\nabla\log q$. The noise points downhill, the score uphill. With the wrong sign the loss is 2.47, worse than no answer, and each step of a sampler leads away from the data.
 #
 # ## Exercises
 #

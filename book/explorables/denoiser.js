@@ -47,7 +47,7 @@ export function heading([right, up]) {
 export function denoiser(stage, { T, beta_1, beta_T, points, start }) {
   const alpha_bar = alphaBar(linearBeta(T, beta_1, beta_T));
   const model = { T, alpha_bar, points, mixture: pointMasses(points) };
-  const state = { t: 250, x_t: start };
+  const state = { t: Math.round(0.6 * T), x_t: start };
   const change = (news) => {
     Object.assign(state, news);
     const seen = insight(model.mixture, state.x_t, alpha_bar[state.t]);
