@@ -948,8 +948,7 @@ gaps = torch.stack(gaps)
 for d in (1, 16, 256, 3072):
     quarter, one = radial_gap(0.25, d), radial_gap(1.0, d)
     print(f"d = {d:4}: gap {quarter:.4f} for v = 1/4, {one:.4f} for 1")
-error = gaps.std() / len(gaps) ** 0.5
-print(f"digits: gap {gaps.mean():.3f}, standard error {error:.3f}")
+print(f"digits: gap {gaps.mean():.3f}")
 
 # %% [markdown]
 # For $v = 1/4$ the gap falls from 0.0082 in one dimension to 0.0003 in 3072, the number of values in a color picture of 32×32. For $v = 1$ it stays. The collection of digits lies between: its gap is 0.009, which is much beside its floor of 0.021, since 64 pixels are few. So the honest answer has two halves. The right answer at a given $x$ differs from $t$ to $t$, and where $x$ does not give $t$ away, a network without $t$ fails. In large pictures it mostly does give it away, and networks without $t$ have been trained with good results {cite:p}`sun2025`. But reading the noise level off the pixels is work, which the input $t$ does for nothing. Chapter 10 asks how to feed it in.
@@ -1187,7 +1186,7 @@ for name, off in scores.items():
 #
 # *Zero as the goal.* A loss that stays at a constant above zero is taken as a sign that training failed, and the learning rate is blamed. Compare with the floor first.
 #
-# *A floor from the wrong variance.* One meets $\mathrm{SNR}(t)\operatorname{Var}[x_0]$, with the variance of $x_0$ before $x_t$ is seen. In {eq}`eq:floor-snr` it is the variance that remains after. At $t = 10$ the wrong one is 546 for our pixel, where a network that answers zero has a loss of 1.
+# *A floor from the wrong variance.* One meets $\mathrm{SNR}(t)\operatorname{Var}[x_0]$, with the variance of $x_0$ before $x_t$ is seen. In {eq}`eq:floor-snr` it is the variance that remains after. At $t = 10$ the wrong one is 548 for our pixel, where a network that answers zero has a loss of 1.
 #
 # *Two noises.* A published listing draws one noise to make $x_t$, and a second one to compare the answer with. The second is independent of everything that is shown. Its conditional mean is zero, so by {eq}`eq:best-guess` the best network answers zero, and the loss stays at 1.00. The right guess would even be punished: it scores 1.49, against 0.51 with the noise that is in $x_t$.
 #
