@@ -206,8 +206,8 @@ function paint(node, color) {
 const MARGIN = { top: 26, right: 14, bottom: 40, left: 34 };
 const THUMB = 22; // the width of a slider's thumb, as in explorables.css
 
-/** Axes to put curves and points on, drawn anew at every width; x, y: { range, label }. */
-export function plot({ name, x, y, height = 230 }) {
+/** Axes to put curves and points on, drawn anew at every width; x, y: { range, label }; square: one unit is as long both ways. */
+export function plot({ name, x, y, height = 230, square = false }) {
   const svg = element("svg", { role: "group", "aria-label": name, height });
   const node = element("div", { class: "ex-plot" }, svg);
   const layers = [];
@@ -232,8 +232,14 @@ export function plot({ name, x, y, height = 230 }) {
       show();
     };
   };
+  const fitHeight = () => {
+    const units = (y.range[1] - y.range[0]) / (x.range[1] - x.range[0]);
+    height = MARGIN.top + MARGIN.bottom + Math.max(0, units * inside().width);
+    svg.setAttribute("height", height);
+  };
   const redraw = () => {
     width = node.clientWidth;
+    if (square) fitHeight();
     layers.forEach((show) => show());
   };
   new ResizeObserver(redraw).observe(node);
