@@ -477,7 +477,7 @@ claim(
 # %% [markdown]
 # So a network can be judged at every $t$ by the distance of its loss from the floor. The figure does it for ours.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Loss against t from 1 to 200, on a logarithmic scale. A solid line, the floor, falls from 0.99 at t = 1 to about 0.3 at t = 20, stays on a slope, and falls below 0.01 at t = 200. Dots for the network lie on the line at every t. A dashed line far below, between 0.0005 and 0.01, is the network's own error."}, "figure": {"name": "fig-loss", "caption": "The loss of the trained network at each $t$ (dots) lies on the floor of chapter 8 (line). What the eye cannot see between the two is the network's own error, drawn by itself (dashed), the only part that more training could remove."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Loss against t from 1 to 200, on a logarithmic scale. A solid line, the floor, falls from 0.99 at t = 1 to about 0.3 at t = 20, stays on a slope, and falls below 0.01 at t = 200. Dots for the network lie on the line, except at the right end, where the floor is lowest and they stay above it. A dashed line far below the floor for most of the way is the network's own error; it meets the dots at the right end."}, "figure": {"name": "fig-loss", "caption": "The loss of the trained network at each $t$ (dots) lies on the floor of chapter 8 (line). What the eye cannot see between the two is the network's own error, drawn by itself (dashed), the only part that more training could remove. Only near $t = T$, where almost nothing but noise is left to predict, is it larger than the floor."}}
 torch.manual_seed(3)
 many = 800
 each = torch.arange(1, T + 1).repeat_interleave(many)
@@ -962,7 +962,7 @@ explorable(
 )
 
 # %% [markdown]
-# TEXT-E2
+# The shares hardly move, down to the smallest number of steps: by symmetry, no cluster is preferred. What suffers first are the points between the clusters. Exchange the network for the exact denoiser at the same number of steps, and see which of them remain: those are the fault of the steps.
 #
 # ## Where tutorials go wrong
 #
