@@ -855,7 +855,7 @@ for v in (width**2, 1.0):
 # %% [markdown]
 # Which $\sigma_t^2$ would be right? If $V_t = D_t$, then $V_{t-1} = D_{t-1}$ requires $\sigma_t^2 = D_{t-1} - \alpha_t D_{t-1}^2/D_t$. Take out $D_{t-1}/D_t$, and what remains is $D_t - \alpha_t D_{t-1} = \beta_t$. So the right variance is $\beta_t D_{t-1}/D_t$, which chapter 5 found in another way. For $v = 0$, data that are a single point, it is $\tilde\beta_t$; for $v = 1$, where $D_t = 1$ at every $t$, it is $\beta_t$. A cluster is nearly a point, seen from far away, and the whole ring has variance 1. So no choice suits both, and both choices err less when the steps are smaller.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Two plots against the number of steps from 5 to 200, on a logarithmic axis. Left: the sliced distance to the data falls from about 0.2 at 5 steps to a gray band near 0.025, the floor, for the exact denoiser with either variance and for the network. Right: the relative width of the clusters, with two curves predicted for a single cluster. Dots for beta lie above 1 and fall to 1, dots for beta tilde lie below 1 and rise to about 0.93 at 200 steps; with many steps the dots follow the curves."}, "figure": {"name": "fig-steps", "caption": "Samples with fewer steps. Left: the distance to the data; the band is the floor. Right: how wide the clusters come out, measured (dots) and predicted by {eq}`eq:sampler-variance` for a single cluster (lines). Below 20 steps the prediction fails, because points between clusters are not yet decided."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Two plots against the number of steps from 5 to 200, on a logarithmic axis. Left: the sliced distance to the data falls from about 0.2 at 5 steps to a gray band around 0.033, the floor, which it reaches between 20 and 50 steps, for the exact denoiser with either variance and for the network. Right: the relative width of the clusters. At 5 and 10 steps all are far too wide. From 20 steps on, dots for beta lie at or above 1 and come down to 1.04, and dots for beta tilde lie near 0.9; at 100 and 200 steps the dots lie on the two predicted curves. The network's dots stay above 1.2."}, "figure": {"name": "fig-steps", "caption": "Samples with fewer steps. Left: the distance to the data; the band is the floor. Right: how wide the clusters come out, measured (dots) and predicted by {eq}`eq:sampler-variance` for a single cluster (lines). With few steps the prediction fails, because points between clusters are not yet decided."}}
 numbers = [5, 10, 20, 50, 100, 200]
 half = slice(0, 2000)
 
@@ -897,7 +897,7 @@ for name, look, color, denoise, var in (
             for n in numbers
         ]
         right.plot(numbers, line, look[1:], color=color, lw=1.2)
-left.axhspan(0.02, 0.03, color=GRAY, alpha=0.25, lw=0)
+left.axhspan(0.026, 0.04, color=GRAY, alpha=0.25, lw=0)
 right.axhline(1, color=GRAY, lw=1)
 left.set(ylabel="distance to the data", yscale="log")
 left.set_yticks([0.02, 0.05, 0.1, 0.2], ["0.02", "0.05", "0.1", "0.2"])
@@ -1026,7 +1026,7 @@ for t in range(T // 2, 0, -1):
     late = right_step(late, t, student(late, when), z)
 slips["noise at t = 100"] = late
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Ten square panels of points. Right: eight clusters on a ring. Square root of 1 minus alpha without z: all points in one dot in the middle. With z: eight smaller clusters. z left out: thin arcs or dots. No bars in training: a blurred cloud. A second noise: nothing but a few points, the rest lie far outside. The step's noise: a wide cloud. Not told t: blurred clusters. z in the last step and told t minus 1: look right."}, "figure": {"name": "fig-wrong-ways", "caption": "What a flawless network makes of ten programs, the first of them right. Some mistakes leave nothing of the data; the last two of the lower row cannot be seen."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Ten square panels of points. Right: eight clusters on a ring. Root of 1 minus alpha without z: eight thin clusters on a ring half as large. With z: eight clusters that are too small. z left out: short thin arcs on a ring slightly too small. No bars in training: eight clusters, slightly too wide. A second noise: an empty panel, since all points lie outside. The step's noise: points scattered over the whole panel. Not told t: one blurred cloud in the middle. z in the last step and told t minus 1: they look right."}, "figure": {"name": "fig-wrong-ways", "caption": "What a flawless network makes of ten programs, the first of them right. Some mistakes leave nothing of the data; the last two of the lower row cannot be seen."}}
 shown = list(slips)[:10]
 clouds(
     [slips[name] for name in shown],
@@ -1068,7 +1068,7 @@ for name, x in slips.items():
 # \mathbb E\,(\epsilon' - \hat\epsilon)^2 = 1 + \mathbb E\,\hat\epsilon^2 .
 # $$ (eq:second-noise)
 #
-# The smallest loss is 1, and the network that reaches it answers 0 to everything. A loss that hangs at 1.00 has this cause more often than any other.
+# The smallest loss is 1, and the network that reaches it answers 0 to everything. A loss that stays at 1.00 is its mark.
 
 # %% tags=["claim"]
 with torch.no_grad():
