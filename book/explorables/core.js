@@ -208,9 +208,11 @@ const THUMB = 22; // the width of a slider's thumb, as in explorables.css
 
 /**
  * Axes to put curves and points on, drawn anew at every width; x, y: { range, label }.
+ *
  * y may say into about how many parts its lines cut it, and how it writes a value: { parts, write }.
+ * square: one unit is as long both ways.
  */
-export function plot({ name, x, y, height = 230 }) {
+export function plot({ name, x, y, height = 230, square = false }) {
   const svg = element("svg", { role: "group", "aria-label": name, height });
   const node = element("div", { class: "ex-plot" }, svg);
   const layers = [];
@@ -235,8 +237,14 @@ export function plot({ name, x, y, height = 230 }) {
       show();
     };
   };
+  const fitHeight = () => {
+    const units = (y.range[1] - y.range[0]) / (x.range[1] - x.range[0]);
+    height = MARGIN.top + MARGIN.bottom + Math.max(0, units * inside().width);
+    svg.setAttribute("height", height);
+  };
   const redraw = () => {
     width = node.clientWidth;
+    if (square) fitHeight();
     layers.forEach((show) => show());
   };
   new ResizeObserver(redraw).observe(node);

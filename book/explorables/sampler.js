@@ -1,0 +1,349 @@
+// Chapter 9: a trained network draws points in this page, step by step, from a seed.
+
+import { button, choice, curve, element, format, liveSentence, note, plot, randn, random, slider, symbol } from "./core.js";
+import { alphaBar, linearBeta, posterior } from "./schedules.js";
+
+const POINTS = 320; // 40 for each of the eight clusters
+const DIRECTIONS = 32; // of the sliced distance
+const TRUTH = 1000; // the seed of the points that stand for the data
+const STRAY = 4; // widths from every center
+const STRIDES = [1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100, 200];
+
+// ------------------------------------------------------------------------------------------ numbers
+
+/** Numbers of 16 bits (IEEE 754 half precision, little-endian) in a packed uint8 tensor. */
+export function halves({ base64 }) {
+  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+  const view = new DataView(bytes.buffer);
+  return Float64Array.from({ length: bytes.length / 2 }, (_, i) => {
+    const bits = view.getUint16(2 * i, true);
+    const [exponent, fraction] = [(bits >> 10) & 31, (bits & 1023) / 1024];
+    const size = exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction;
+    return bits >> 15 ? -size : size;
+  });
+}
+
+/** sin(w_j t) and cos(w_j t) (networks.embedding.Sinusoidal). */
+export function sinusoidal(dim, t, longest = 10000) {
+  const angle = (_, j) => t * Math.exp((-Math.log(longest) * j) / (dim / 2 - 1));
+  const angles = Array.from({ length: dim / 2 }, angle);
+  return Float64Array.from([...angles.map(Math.sin), ...angles.map(Math.cos)]);
+}
+
+/** networks.tiny.MLP for points in the plane; flat: its weights and biases, layer after layer. */
+export function mlp(flat, width) {
+  let used = 0;
+  const take = (count) => flat.subarray(used, (used += count));
+  const layers = [2 + width, width, width, width].map((inputs, i) => {
+    const outputs = i < 3 ? width : 2;
+    return { inputs, outputs, weight: take(outputs * inputs), bias: take(outputs) };
+  });
+  /** eps_hat of all points.  x_t: [x, y, x, y, ...]; one t for all of them */
+  return (x_t, t) => {
+    // The time is the same for all points, so its part of the first layer is summed once.
+    const [first, ...others] = layers;
+    const start = withTime(first, sinusoidal(width, t));
+    const [now, next] = [new Float64Array(width), new Float64Array(width)];
+    const out = new Float64Array(x_t.length);
+    for (let i = 0; i < x_t.length; i += 2) {
+      for (let j = 0; j < width; j++) {
+        const row = j * first.inputs;
+        now[j] = start[j] + first.weight[row] * x_t[i] + first.weight[row + 1] * x_t[i + 1];
+      }
+      for (const layer of others) {
+        silu(now);
+        multiply(layer, now, next);
+        now.set(next);
+      }
+      out[i] = next[0];
+      out[i + 1] = next[1];
+    }
+    return out;
+  };
+}
+
+function withTime({ inputs, outputs, weight, bias }, time) {
+  return Float64Array.from({ length: outputs }, (_, j) =>
+    time.reduce((sum, value, k) => sum + weight[j * inputs + 2 + k] * value, bias[j]),
+  );
+}
+
+function silu(values) {
+  for (let j = 0; j < values.length; j++) values[j] /= 1 + Math.exp(-values[j]);
+}
+
+function multiply({ inputs, outputs, weight, bias }, from, to) {
+  for (let j = 0; j < outputs; j++) {
+    let sum = bias[j];
+    for (let k = 0, w = j * inputs; k < inputs; k++, w++) sum += weight[w] * from[k];
+    to[j] = sum;
+  }
+}
+
+/** The best denoiser for clusters of one width at equal distances from zero (chapter 9). */
+export function bestDenoiser(means, width, alpha_bar) {
+  return (x_t, t) => {
+    const [a, s] = [Math.sqrt(alpha_bar[t]), Math.sqrt(1 - alpha_bar[t])];
+    const D = (a * width) ** 2 + s ** 2;
+    const out = new Float64Array(x_t.length);
+    for (let i = 0; i < x_t.length; i += 2) {
+      const logs = means.map(([x, y]) => (a * (x * x_t[i] + y * x_t[i + 1])) / D);
+      const top = Math.max(...logs);
+      const weights = logs.map((log) => Math.exp(log - top));
+      const sum = weights.reduce((total, weight) => total + weight);
+      for (const k of [0, 1]) {
+        const meant = means.reduce((total, mean, m) => total + weights[m] * mean[k], 0) / sum;
+        out[i + k] = (s / D) * (x_t[i + k] - a * meant);
+      }
+    }
+    return out;
+  };
+}
+
+/** The n + 1 times of n equal strides: T, ..., 0 (sampling.strided). */
+export function strided(T, n) {
+  return Array.from({ length: n + 1 }, (_, i) => Math.floor((T * (n - i)) / n));
+}
+
+/** x_T and what follows it (sampling.sample with sampling.ddpm); variance: "beta_tilde", "beta" or "zero". */
+export function walk({ alpha_bar, predict, times, variance, seed, count }) {
+  const uniform = random(seed);
+  let x_t = randn(uniform, 2 * count);
+  const path = [x_t];
+  for (let i = 0; i + 1 < times.length; i++) {
+    const [t, u] = [times[i], times[i + 1]];
+    const [a, s] = [Math.sqrt(alpha_bar[t]), Math.sqrt(1 - alpha_bar[t])];
+    const q = posterior(alpha_bar[t], alpha_bar[u]);
+    const squared = { beta_tilde: q.variance, beta: 1 - alpha_bar[t] / alpha_bar[u], zero: 0 };
+    const sigma = u ? Math.sqrt(squared[variance]) : 0; // noise on x_0 would only be seen
+    const eps = predict(x_t, t);
+    const z = u ? randn(uniform, 2 * count) : null;
+    x_t = x_t.map((value, k) => {
+      const x_0 = (value - s * eps[k]) / a;
+      return q.fromX0 * x_0 + q.fromXt * value + (z ? sigma * z[k] : 0);
+    });
+    path.push(x_t);
+  }
+  return path;
+}
+
+/** Points of the data from a seed; even: the clusters in turn, so that each has exactly its share. */
+export function drawData(means, width, count, seed, even = false) {
+  const uniform = random(seed);
+  const pick = (_, i) => (even ? i % means.length : Math.floor(uniform() * means.length));
+  const which = Array.from({ length: count }, pick);
+  const z = randn(uniform, 2 * count);
+  return z.map((value, i) => means[which[i >> 1]][i % 2] + width * value);
+}
+
+/** The sliced Wasserstein-1 distance of two equally large clouds (chapter 9). */
+export function slicedDistance(x, y, directions = DIRECTIONS) {
+  let total = 0;
+  for (let k = 0; k < directions; k++) {
+    const [c, s] = [Math.cos((Math.PI * k) / directions), Math.sin((Math.PI * k) / directions)];
+    const project = (points) =>
+      Float64Array.from({ length: points.length / 2 }, (_, i) => c * points[2 * i] + s * points[2 * i + 1]).sort();
+    const other = project(y);
+    total += project(x).reduce((sum, value, i) => sum + Math.abs(value - other[i]), 0) / other.length;
+  }
+  return total / directions;
+}
+
+/** How many points are nearest to each center, and how many are far from all. */
+export function census(points, means, width) {
+  const counts = means.map(() => 0);
+  let strays = 0;
+  for (let i = 0; i < points.length; i += 2) {
+    const far = means.map(([x, y]) => Math.hypot(points[i] - x, points[i + 1] - y));
+    const nearest = Math.min(...far);
+    if (nearest > STRAY * width) strays += 1;
+    else counts[far.indexOf(nearest)] += 1;
+  }
+  return { counts, strays };
+}
+
+// --------------------------------------------------------------------------------------- the figure
+
+const PREDICTIONS = ["network", "exact"];
+const VARIANCES = ["beta_tilde", "beta", "zero"];
+
+/** Build the explorable; data: { T, beta_1, beta_T, means, width, hidden, weights }. */
+export function sampler(stage, { T, beta_1, beta_T, means, width, hidden, weights }) {
+  const alpha_bar = alphaBar(linearBeta(T, beta_1, beta_T));
+  const model = {
+    T,
+    alpha_bar,
+    means,
+    width,
+    truth: drawData(means, width, POINTS, TRUTH, true),
+    predict: { network: mlp(halves(weights), hidden), exact: bestDenoiser(means, width, alpha_bar) },
+  };
+  const draws = [1, 2, 3, 4].map((i) => drawData(means, width, POINTS, TRUTH + i));
+  model.floor = draws.reduce((sum, draw) => sum + slicedDistance(draw, model.truth) / 4, 0);
+  const state = { n: 50, predict: "network", variance: "beta_tilde", seed: 1, at: 50, path: [] };
+  const rewalk = ["n", "predict", "variance", "seed"];
+  const change = (news) => {
+    Object.assign(state, news);
+    if (!state.path.length || rewalk.some((name) => name in news)) takeSteps(model, state, news);
+    parts.forEach((part) => part.draw());
+  };
+  const parts = [view, steering, settings, report].map((part) => part(model, state, change));
+  const side = element("div", { class: "ex-side" }, parts[1].node, parts[2].node);
+  stage.append(element("div", { class: "ex-sampler" }, parts[0].node, side), parts[3].node);
+  change({});
+}
+
+function takeSteps(model, state, news) {
+  const { T, alpha_bar, predict } = model;
+  state.times = strided(T, state.n);
+  state.path = walk({ ...state, alpha_bar, predict: predict[state.predict], count: POINTS });
+  if (!("at" in news)) state.at = state.n; // a new setting shows its samples
+}
+
+/** The plane: the clusters as rings, the points, the paths of a few, and the count at each center. */
+function view({ means, width }, state) {
+  const area = plot({
+    name: "points in the plane",
+    x: { range: [-3, 3], label: ["first coordinate"] },
+    y: { range: [-3, 3], label: ["second coordinate"] },
+    square: true,
+  });
+  for (const [x, y] of means) curve(area, "data", circle(x, y, 2 * width));
+  const trails = dots(area, "ex-trails", trail);
+  const cloud = dots(area, "ex-cloud", dot);
+  const notes = means.map(([x, y]) => {
+    const node = element("span");
+    note(area, "muted count", [x * 1.45, y * 1.45], node);
+    return node;
+  });
+  const draw = () => {
+    const points = state.path[state.at];
+    trails(state.path.slice(0, state.at + 1));
+    cloud(points);
+    const { counts } = census(points, means, width);
+    notes.forEach((node, k) => (node.textContent = counts[k]));
+  };
+  return { node: area.node, draw };
+}
+
+function circle(x, y, radius) {
+  const corner = (_, k) => [x + radius * Math.cos((k * Math.PI) / 16), y + radius * Math.sin((k * Math.PI) / 16)];
+  return Array.from({ length: 33 }, corner);
+}
+
+/** One path for many marks. Returns what draws it anew. */
+function dots(area, look, describe) {
+  const path = element("path", { class: look, "aria-hidden": "true" });
+  area.svg.append(path);
+  return area.layer((value) => path.setAttribute("d", describe(area, value)), new Float64Array(0));
+}
+
+function dot(area, points) {
+  let d = "";
+  for (let i = 0; i < points.length; i += 2) d += `M${onPlot(area, points, i)}h0`;
+  return d;
+}
+
+/** The ways of the first dozen points so far. */
+function trail(area, frames) {
+  let d = "";
+  for (let i = 0; i < 24 && frames.length > 1; i += 2) {
+    d += `M${Array.from(frames, (points) => onPlot(area, points, i)).join("L")}`;
+  }
+  return d;
+}
+
+function onPlot(area, points, i) {
+  return `${area.toX(points[i]).toFixed(1)} ${area.toY(points[i + 1]).toFixed(1)}`;
+}
+
+/** Run, and a slider over the steps of this run. */
+function steering(model, state, change) {
+  let timer = null;
+  const stop = () => {
+    clearTimeout(timer);
+    timer = null;
+  };
+  const advance = () => {
+    // At most 60 pictures a run, so that 200 steps take no longer to watch than 50.
+    const at = Math.min(state.n, state.at + Math.ceil(state.n / 60));
+    timer = null;
+    change({ at });
+    if (at < state.n) timer = setTimeout(advance, 50);
+  };
+  const start = () => {
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (!still) timer = setTimeout(advance, 300);
+    change({ at: still ? state.n : 0 });
+  };
+  const run = button("", () => (timer ? change(stop() ?? {}) : start()));
+  const onInput = (at) => {
+    stop();
+    change({ at });
+  };
+  const steps = slider({ label: ["step of the run"], range: [0, 1], step: 1, onInput });
+  const input = steps.node.querySelector("input");
+  const again = button("New noise", () => {
+    stop();
+    change({ seed: state.seed + 1 });
+  });
+  const draw = () => {
+    input.max = state.n;
+    const t = state.times[state.at];
+    steps.set(state.at, `${state.at} of ${state.n}, t = ${t}`);
+    run.textContent = timer ? "Stop" : "Run";
+  };
+  const row = element("div", { class: "ex-buttons" }, run, again);
+  return { node: element("div", {}, row, steps.node), draw };
+}
+
+/** How many steps, which variance, and who predicts. */
+function settings(model, state, change) {
+  const pick = (i) => change({ n: STRIDES[i] });
+  const last = STRIDES.length - 1;
+  const number = slider({ label: ["number of steps"], range: [0, last], step: 1, onInput: pick });
+  const who = choice({
+    options: [
+      { name: "the network", face: "the network" },
+      { name: "the exact denoiser", face: "the exact denoiser" },
+    ],
+    onChoose: (i) => change({ predict: PREDICTIONS[i] }),
+  });
+  const noise = choice({
+    options: [
+      { name: "beta tilde, of the posterior", face: symbol("β̃", "t") },
+      { name: "beta, of the forward step", face: symbol("β", "t") },
+      { name: "zero: no fresh noise", face: "0" },
+    ],
+    onChoose: (i) => change({ variance: VARIANCES[i] }),
+  });
+  const draw = () => {
+    number.set(STRIDES.indexOf(state.n), `${state.n}`);
+    who.set(PREDICTIONS.indexOf(state.predict), "Who predicts the noise");
+    noise.set(VARIANCES.indexOf(state.variance), "Variance of a step");
+  };
+  const group = ({ node }) => element("div", { class: "ex-group" }, node);
+  return { node: element("div", {}, number.node, group(noise), group(who)), draw };
+}
+
+/** The sentence and the question. */
+function report({ means, width, truth, floor }, state) {
+  const sentence = liveSentence();
+  const question = element("p", { class: "ex-question" });
+  question.append("With how few steps do all eight clusters still get their share, and with how few ");
+  question.append("does no point stay between them? Is the network or the number of steps to blame?");
+  const draw = () => {
+    const points = state.path[state.at];
+    const { counts, strays } = census(points, means, width);
+    const distance = format(slicedDistance(points, truth));
+    const shares = `${Math.min(...counts)} to ${Math.max(...counts)}`;
+    sentence.say(
+      `After step ${state.at} of ${state.n}, at `,
+      symbol("t"),
+      ` = ${state.times[state.at]}: each cluster holds ${shares} of the ${POINTS} points, `,
+      `${strays} lie far from all; the distance to the data is ${distance} `,
+      `(of the data itself, drawn again: ${format(floor)}).`,
+    );
+  };
+  return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
+}
