@@ -72,7 +72,7 @@ claim(
     want=(1 - beta[1:]).log().cumsum(0),
     rejects={
         "the logarithm of a sum": (1 - beta[1:]).cumsum(0).log(),
-        "betas added inside": (1 - beta[1:].cumsum(0)).log(),
+        "the betas added": -beta[1:].cumsum(0),
         "logarithms of the betas": beta[1:].log().cumsum(0),
     },
 )
