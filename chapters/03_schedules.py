@@ -111,7 +111,7 @@ claim(
 assert rest.subs(w, 1) == 0  # equal slopes, equal at β = 0
 
 # %% [markdown]
-# In the last integral, $1/(1-z)$ lies between 1 and $1/(1 - \beta)$. With $\int_0^\beta z^2\,dz = \beta^3/3$ the integral therefore lies between $\beta^3/3$ and $\beta^3/\bigl(3(1-\beta)\bigr)$. Sum {eq}`eq:log-remainder` over the steps and turn all signs:
+# How large is the last integral? In it, $1/(1-z)$ lies between 1 and $1/(1 - \beta)$. With $\int_0^\beta z^2\,dz = \beta^3/3$ the integral therefore lies between $\beta^3/3$ and $\beta^3/\bigl(3(1-\beta)\bigr)$. Sum {eq}`eq:log-remainder` over the steps and turn all signs:
 #
 # $$
 # \log\bar\alpha_t = -\sum_{u=1}^t \beta_u - \frac12\sum_{u=1}^t \beta_u^2 - R_t, \qquad 0 \le R_t \le \frac{1}{3(1 - \beta_{\max})}\sum_{u=1}^t \beta_u^3 ,
@@ -778,7 +778,8 @@ offset = 0.008
 
 def f(t, T=1000, offset=offset):
     """The squared cosine, not yet divided by f(0)."""
-    return torch.cos((t / T + offset) / (1 + offset) * math.pi / 2) ** 2
+    angle = (t / T + offset) / (1 + offset) * math.pi / 2
+    return torch.cos(angle) ** 2
 
 
 t = torch.arange(T + 1).double()
@@ -871,13 +872,15 @@ print(f"alpha_bar_T after the cut: {cosine().alpha_bar[-1]:.1e}")
 # \lambda_t = \log \mathrm{SNR}(t) = \log\bar\alpha_t - \log(1 - \bar\alpha_t) .
 # $$ (def:log-snr)
 #
-# It knows everything that $\bar\alpha_t$ knows. To get back, take the exponential on both sides, multiply by $1 - \bar\alpha_t$, collect $\bar\alpha_t$, and divide by $1 + e^{\lambda_t}$, then numerator and denominator by $e^{\lambda_t}$:
+# It knows everything that $\bar\alpha_t$ knows. To get back, take the exponential on both sides, multiply by $1 - \bar\alpha_t$, multiply out, bring $\bar\alpha_t$ to one side and take it out. Then divide by $1 + e^{\lambda_t}$, and last divide numerator and denominator by $e^{\lambda_t}$:
 #
 # $$
 # \begin{aligned}
 # e^{\lambda_t} &= \frac{\bar\alpha_t}{1 - \bar\alpha_t}\\
 # e^{\lambda_t}(1 - \bar\alpha_t) &= \bar\alpha_t\\
-# e^{\lambda_t} &= \bar\alpha_t\,(1 + e^{\lambda_t})\\
+# e^{\lambda_t} - e^{\lambda_t}\bar\alpha_t &= \bar\alpha_t\\
+# e^{\lambda_t} &= \bar\alpha_t + e^{\lambda_t}\bar\alpha_t\\
+# &= \bar\alpha_t\,(1 + e^{\lambda_t})\\
 # \bar\alpha_t &= \frac{e^{\lambda_t}}{1 + e^{\lambda_t}} = \frac{1}{1 + e^{-\lambda_t}} .
 # \end{aligned}
 # $$ (eq:sigmoid)

@@ -83,9 +83,9 @@ function controls(change) {
 
 /** alpha_bar and log-SNR over the share of the steps, with those of chapter 2 for comparison. */
 function plots() {
-  const part = ["share of steps ", symbol("t"), "/", symbol("T")];
+  const part = () => ["share of steps ", symbol("t"), "/", symbol("T")];
   const axes = (name, range, label) =>
-    plot({ name, x: { range: [0, 1], label: part }, y: { range, label }, height: 220 });
+    plot({ name, x: { range: [0, 1], label: part() }, y: { range, label }, height: 220 });
   const left = axes("alpha bar over the share of steps", [0, 1], [symbol("ᾱ", "t")]);
   const right = axes("log-SNR over the share of steps", LOGS, ["log SNR(", symbol("t"), ")"]);
   const paper = tables(alphaBar(designBeta(PAPER)));
