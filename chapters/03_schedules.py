@@ -339,11 +339,11 @@ for name, schedule in named.items():
 # $$
 # \begin{aligned}
 # \mathbb E[L_T] &= \mathbb E\left[\log\frac{q(x_T \mid x_0)}{q(x_T)}\cdot\frac{q(x_T)}{p(x_T)}\right]\\
-# &= \underbrace{\mathbb E\left[\log\frac{q(x_T \mid x_0)}{q(x_T)}\right]}_{\text{what } x_T \text{ tells about } x_0} + \underbrace{\mathbb E\left[\log\frac{q(x_T)}{p(x_T)}\right]}_{\mathrm{KL}(q(x_T)\,\|\,p(x_T))} .
+# &= \underbrace{\mathbb E\left[\log\frac{q(x_T \mid x_0)}{q(x_T)}\right]}_{\text{information}} + \underbrace{\mathbb E\left[\log\frac{q(x_T)}{p(x_T)}\right]}_{\mathrm{KL}(q(x_T)\,\|\,p(x_T))} .
 # \end{aligned}
 # $$ (eq:prior-split)
 #
-# The first term, the *mutual information* of $x_0$ and $x_T$, is an average of divergences too, so it is not negative. Only the second is what a sampler pays for its start, and it is the smaller for it. If the data are themselves $\mathcal N(0, I)$, it is zero at every $t$, since then $q(x_t)$ is $\mathcal N(0, I)$ throughout. So a small $L_T$ makes a good start, for any data; a large one need not make a bad start. We shall have to measure.
+# The first term says how much $x_T$ tells about $x_0$. It is called the *mutual information* of the two, and it is an average of divergences too, so it is not negative. Only the second is what a sampler pays for its start, and it is the smaller for it. If the data are themselves $\mathcal N(0, I)$, it is zero at every $t$, since then $q(x_t)$ is $\mathcal N(0, I)$ throughout. So a small $L_T$ makes a good start, for any data; a large one need not make a bad start. We shall have to measure.
 #
 # To measure we need data for which $q(x_t)$ is known. A single normal distribution is too tame. Take a sum of several, a *Gaussian mixture*: with the probability $w_k$ a number is drawn from the $k$-th normal distribution, which has the mean $m_k$, and all have the standard deviation $\varsigma$:
 #
