@@ -1,0 +1,137 @@
+// Chapter 3: design a schedule, and see where it ends and where its steps go.
+
+import { button, choice, curve, element, format, liveSentence, note, plot, slider, symbol } from "./core.js";
+import { alphaBar, cosineBeta, linearBeta, snr } from "./schedules.js";
+
+// Round numbers, so that the settings of the text can be met exactly.
+const STEPS = [10, 20, 50, 100, 200, 300, 500, 1000, 2000, 4000];
+const FIRST = [1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05];
+const LAST = [
+  0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3,
+  0.4, 0.5, 0.7, 0.9,
+];
+const PAPER = { shape: "linear", T: 1000, beta_1: 1e-4, beta_T: 0.02 };
+const SHAPES = ["linear", "cosine"];
+const LOGS = [-20, 10]; // what the plot of the log-SNR shows
+const MOST = 400; // points of a curve
+
+// ---------------------------------------------------------------------------------- the mathematics
+
+/** The betas of a setting, { shape, T, beta_1, beta_T }. */
+export function designBeta({ shape, T, beta_1, beta_T }) {
+  return shape === "cosine" ? cosineBeta(T) : linearBeta(T, beta_1, beta_T);
+}
+
+/** L_T of a value whose square is second_moment on average, in bits (bound.prior_term). */
+export function priorBits(alpha_bar_T, second_moment) {
+  return (alpha_bar_T * (second_moment - 1) - Math.log1p(-alpha_bar_T)) / (2 * Math.LN2);
+}
+
+/** How many of the steps 1..T end above SNR 100, and how many below 0.01. */
+export function stepsAtTheEnds(ratios) {
+  const steps = Array.from(ratios).slice(1);
+  const count = (test) => steps.filter(test).length;
+  return { clean: count((ratio) => ratio > 100), noisy: count((ratio) => ratio < 0.01) };
+}
+
+// --------------------------------------------------------------------------------------- the figure
+
+/** Build the explorable; data: { second_moment }, the mean square of the data's values. */
+export function designer(stage, { second_moment }) {
+  const state = { ...PAPER, T: 100 };
+  const change = (news) => {
+    Object.assign(state, news);
+    const alpha_bar = alphaBar(designBeta(state));
+    const now = { ...state, alpha_bar, snr: snr(alpha_bar) };
+    now.bits = priorBits(alpha_bar.at(-1), second_moment);
+    parts.forEach((part) => part.draw(now));
+  };
+  const parts = [shapes, controls, plots, verdict].map((part) => part(change));
+  stage.append(element("div", { class: "ex-designer" }, ...parts.map((part) => part.node)));
+  change({});
+}
+
+/** Linear or cosine, and the way back to the setting of chapter 2. */
+function shapes(change) {
+  const options = SHAPES.map((name) => ({ name, face: name }));
+  const shape = choice({ options, onChoose: (chosen) => change({ shape: SHAPES[chosen] }) });
+  const paper = button("As in chapter 2", () => change(PAPER));
+  const draw = (now) => shape.set(SHAPES.indexOf(now.shape), "Shape of the schedule");
+  return { node: element("div", { class: "ex-row" }, shape.node, paper), draw };
+}
+
+/** Sliders over round numbers. The cosine has no betas to choose. */
+function controls(change) {
+  const over = (values, name, label) => {
+    const onInput = (index) => change({ [name]: values[index] });
+    const part = slider({ label, range: [0, values.length - 1], step: 1, onInput });
+    const set = (value) => part.set(values.indexOf(value), format(value));
+    return { node: part.node, set };
+  };
+  const steps = over(STEPS, "T", ["steps ", symbol("T")]);
+  const first = over(FIRST, "beta_1", ["first ", symbol("β", "1")]);
+  const last = over(LAST, "beta_T", ["last ", symbol("β", "T")]);
+  const draw = ({ shape, T, beta_1, beta_T }) => {
+    steps.set(T);
+    first.set(beta_1);
+    last.set(beta_T);
+    for (const { node } of [first, last]) node.classList.toggle("ex-off", shape === "cosine");
+  };
+  const node = element("div", { class: "ex-designer-sliders" }, steps.node, first.node, last.node);
+  return { node, draw };
+}
+
+/** alpha_bar and log-SNR over the share of the steps, with those of chapter 2 for comparison. */
+function plots() {
+  const part = () => ["share of steps ", symbol("t"), "/", symbol("T")];
+  const axes = (name, range, label) =>
+    plot({ name, x: { range: [0, 1], label: part() }, y: { range, label }, height: 220 });
+  const left = axes("alpha bar over the share of steps", [0, 1], [symbol("ᾱ", "t")]);
+  const right = axes("log-SNR over the share of steps", LOGS, ["log SNR(", symbol("t"), ")"]);
+  const paper = tables(alphaBar(designBeta(PAPER)));
+  curve(left, "mark", paper.shares);
+  curve(right, "mark", paper.logs);
+  const moves = [curve(left, "data", []), curve(right, "data", [])];
+  // Up here the log-SNR has no curve.
+  note(right, "data below", [0.4, 10], "your schedule");
+  note(right, "muted below", [0.4, 6.5], "dotted: chapter 2");
+  const draw = ({ alpha_bar }) => {
+    const { shares, logs } = tables(alpha_bar);
+    moves[0](shares);
+    moves[1](logs);
+  };
+  return { node: element("div", { class: "ex-designer-plots" }, left.node, right.node), draw };
+}
+
+/** Points of both curves; the log-SNR kept inside its plot. */
+function tables(alpha_bar) {
+  const T = alpha_bar.length - 1;
+  const stride = Math.max(1, Math.floor(T / MOST));
+  const times = Array.from(alpha_bar.keys()).filter((t) => t % stride === 0 || t === 1 || t === T);
+  const inside = (log) => Math.min(Math.max(log, LOGS[0]), LOGS[1]);
+  const ratios = snr(alpha_bar);
+  return {
+    shares: times.map((t) => [t / T, alpha_bar[t]]),
+    logs: times.slice(1).map((t) => [t / T, inside(Math.log(ratios[t]))]),
+  };
+}
+
+/** The question, and a sentence on where the schedule ends and where its steps go. */
+function verdict() {
+  const sentence = liveSentence();
+  const question = element("p", { class: "ex-question" });
+  question.append("With ", symbol("T"), " = 100, find a linear range that ends below 0.001 bits. ");
+  question.append("What had to grow, and which steps pay for it?");
+  const draw = ({ shape, T, beta_1, beta_T, alpha_bar, snr: ratios, bits }) => {
+    const range = `linear from ${format(beta_1)} to ${format(beta_T)}`;
+    const left = format(Math.sqrt(alpha_bar.at(-1)));
+    const { clean, noisy } = stepsAtTheEnds(ratios);
+    sentence.say(
+      `${T} steps, ${shape === "cosine" ? "cosine" : range}: `,
+      symbol("x", "T"),
+      ` holds ${left} times the picture, ${format(bits)} bits a pixel from pure noise. `,
+      `${clean} of the steps end with an SNR above 100, ${noisy} with one below 0.01.`,
+    );
+  };
+  return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
+}
