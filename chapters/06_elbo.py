@@ -473,10 +473,10 @@ claim(
 #
 # $$
 # \begin{aligned}
-# q(x_1 \mid x_0)\; q(x_2 \mid x_1)\; q(x_3 \mid x_2)
-# &= q(x_1 \mid x_0)\;\frac{q(x_1 \mid x_2, x_0)\; q(x_2 \mid x_0)}{q(x_1 \mid x_0)}\;\frac{q(x_2 \mid x_3, x_0)\; q(x_3 \mid x_0)}{q(x_2 \mid x_0)}\\
-# &= q(x_1 \mid x_2, x_0)\; q(x_2 \mid x_0)\;\frac{q(x_2 \mid x_3, x_0)\; q(x_3 \mid x_0)}{q(x_2 \mid x_0)}\\
-# &= q(x_1 \mid x_2, x_0)\; q(x_2 \mid x_3, x_0)\; q(x_3 \mid x_0) .
+# &q(x_1 \mid x_0)\; q(x_2 \mid x_1)\; q(x_3 \mid x_2)\\
+# &\quad = q(x_1 \mid x_0)\;\frac{q(x_1 \mid x_2, x_0)\; q(x_2 \mid x_0)}{q(x_1 \mid x_0)}\;\frac{q(x_2 \mid x_3, x_0)\; q(x_3 \mid x_0)}{q(x_2 \mid x_0)}\\
+# &\quad = q(x_1 \mid x_2, x_0)\; q(x_2 \mid x_0)\;\frac{q(x_2 \mid x_3, x_0)\; q(x_3 \mid x_0)}{q(x_2 \mid x_0)}\\
+# &\quad = q(x_1 \mid x_2, x_0)\; q(x_2 \mid x_3, x_0)\; q(x_3 \mid x_0) .
 # \end{aligned}
 # $$ (eq:telescope-3)
 #
@@ -572,9 +572,9 @@ claim(
 #
 # $$
 # \begin{aligned}
-# \mathbb E_{q(x_{t-1}, x_t \mid x_0)}\left[\log \frac{q(x_{t-1} \mid x_t, x_0)}{p_\theta(x_{t-1} \mid x_t)}\right]
-# &= \mathbb E_{q(x_t \mid x_0)}\;\mathbb E_{q(x_{t-1} \mid x_t, x_0)}\left[\log \frac{q(x_{t-1} \mid x_t, x_0)}{p_\theta(x_{t-1} \mid x_t)}\right]\\
-# &= \mathbb E_{q(x_t \mid x_0)}\,\mathrm{KL}\bigl(q(x_{t-1} \mid x_t, x_0) \,\|\, p_\theta(x_{t-1} \mid x_t)\bigr) .
+# &\mathbb E_{q(x_{t-1}, x_t \mid x_0)}\left[\log \frac{q(x_{t-1} \mid x_t, x_0)}{p_\theta(x_{t-1} \mid x_t)}\right]\\
+# &\quad = \mathbb E_{q(x_t \mid x_0)}\;\mathbb E_{q(x_{t-1} \mid x_t, x_0)}\left[\log \frac{q(x_{t-1} \mid x_t, x_0)}{p_\theta(x_{t-1} \mid x_t)}\right]\\
+# &\quad = \mathbb E_{q(x_t \mid x_0)}\,\mathrm{KL}\bigl(q(x_{t-1} \mid x_t, x_0) \,\|\, p_\theta(x_{t-1} \mid x_t)\bigr) .
 # \end{aligned}
 # $$ (eq:inner)
 #
@@ -1240,12 +1240,15 @@ claim(
 # How do we get a probability from the normal $p_\theta(x_0 \mid x_1)$? We give each level the stretch of the axis that is nearest to it. {cite:t}`ho2020` do this for pixels in $[-1, 1]$ with $n$ levels, which are $2/(n-1)$ apart. The bin around $x$ reaches half as far to either side. The first and the last level get everything beyond them as well, because the normal distribution does not end at $\pm 1$. Write $\Phi$ for the probability that a standard normal number is at most its argument, $\mu$ for the model's mean in a pixel and $\sigma_1^2$ for its variance:
 #
 # $$
-# p_\theta(x_0 \mid x_1) = \Phi\!\left(\frac{b_+(x_0) - \mu}{\sigma_1}\right) - \Phi\!\left(\frac{b_-(x_0) - \mu}{\sigma_1}\right), \qquad
+# p_\theta(x_0 \mid x_1) = \Phi\!\left(\frac{b_+(x_0) - \mu}{\sigma_1}\right) - \Phi\!\left(\frac{b_-(x_0) - \mu}{\sigma_1}\right),
+# $$ (eq:discretized)
+#
+# $$
 # \begin{aligned}
 # b_+(x) &= x + \tfrac{1}{n-1}, \text{ or } \infty \text{ if } x = 1,\\
 # b_-(x) &= x - \tfrac{1}{n-1}, \text{ or } -\infty \text{ if } x = -1,
 # \end{aligned}
-# $$ (eq:discretized)
+# $$
 #
 # and the product of this over the pixels. The first claim integrates the density over each of the 17 bins; the second adds the probabilities, which must give 1. In code, $\Phi$ is `torch.special.ndtr`.
 
@@ -1490,7 +1493,7 @@ print(f"from [-1, 1] to 0..255: {math.log2(127.5):.2f} bits")
 print(f"last bin closed: the levels add to {closed.sum():.3f}")
 
 # %% [markdown]
-# *The joint called conditional.* One note defines $p_\theta(x_0 \mid x_t)$ as $p(x_T)\prod_t p_\theta(x_{t-1} \mid x_t)$. This is the joint density of $x_0, \dots, x_T$. It depends on all of them, and what follows from it about $x_0$ is an integral, {eq}`eq:evidence`. For the small case, $-\log p_\theta(x_0)$ at 0.9 is 0.660, and given $x_3 = 2$ or $x_3 = -2$ it is 0.463 or 0.942. With the wrong name, the integral that makes all the trouble never comes into sight, and nobody can say why a bound is needed.
+# *The joint called conditional.* One note defines $p_\theta(x_0 \mid x_t)$ as $p(x_T)\prod_t p_\theta(x_{t-1} \mid x_t)$. This is the joint density of $x_0, \dots, x_T$. It depends on all of them, and what follows from it about $x_0$ is an integral, {eq}`eq:evidence`. For the small case, $-\log p_\theta(x_0)$ at 0.9 is 0.660, and given $x_3 = 2$ or $x_3 = -2$ it is 0.083 or 2.389. With the wrong name, the integral that makes all the trouble never comes into sight, and nobody can say why a bound is needed.
 #
 # *A sum of KLs from t = 1.* The bound is often written as $\sum_{t=1}^T \mathrm{KL}(\cdots)$. At $t = 1$ the first distribution has variance $\tilde\beta_1 = 0$, and the KL divergence is infinite. A program shows it as `inf`, or hides it behind a small constant added to the variance. The first term is $L_0$, which is of another kind.
 #
@@ -1498,7 +1501,7 @@ print(f"last bin closed: the levels add to {closed.sum():.3f}")
 #
 # *The bound "decomposes into" L_simple.* Several texts go from {eq}`eq:bound` to the mean squared error of the noise with an equals sign. That loss gives the terms other weights, which chapter 7 computes. The difference is not small: half of the step terms' sum lies at $t \le 18$, and the errors at these times make up 8.6 % of $L_\text{simple}$.
 #
-# *The KL the other way round.* In {eq}`eq:bound` the fixed $q$ stands first, because the expectation is over $q$. Exchanged, the term $L_1$ of the small case changes as the cell prints. The two agree only where the two distributions do, so with a good model at large $t$ nobody would notice.
+# *The KL the other way round.* In {eq}`eq:bound` the fixed $q$ stands first, because the expectation is over $q$. Exchanged, the term $L_1$ of the small case is 1.764 nats instead of 0.578. The two agree only where the two distributions do, so with a good model at large $t$ nobody would notice.
 #
 # *Units.* The same result for the digits can be written as 2.53 bits per dimension, 1.75 nats per dimension, or 162 bits for a picture. A number without its unit cannot be compared. Even with the unit, a density on pixels from $-1$ to $1$ looks better by 6.99 bits per dimension than the same density on pixels from 0 to 255, and a density on either cannot be compared with a probability of levels.
 #

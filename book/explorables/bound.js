@@ -78,7 +78,7 @@ export function bars(terms) {
 
 // --------------------------------------------------------------------------------------- the figure
 
-const NATS = [-2, 6];
+const NATS = [0, 5];
 
 /** Build the explorable; data: { T: [...], start, data: [{ name, m, width }] }. */
 export function bound(stage, { T, start, data }) {
@@ -149,7 +149,7 @@ function waterfall({ entropies, termsOf }, state) {
     layer.replaceChildren(...rects);
   }, []);
   const truth = curve(area, "truth", []);
-  const truthNote = note(area, "muted below", [0.35, 0], "entropy of the data");
+  const truthNote = note(area, "muted above", [0.55, 0], "entropy of the data");
   const last = note(area, "data above", [-0.1, 0], symbol("L", "0"));
   const steps = note(area, "model above", [0.1, 0], "steps");
   const first = note(area, "noise above", [1, 0], symbol("L", "T"));
@@ -162,7 +162,7 @@ function waterfall({ entropies, termsOf }, state) {
       [1.1, level],
     ]);
     const climbed = stack.at(-1).from;
-    truthNote([0.35, level]);
+    truthNote([0.55, level]);
     last([-0.1, Math.max(climbed, stack.at(-1).to)]);
     steps([0.1, stack.at(-2).from]);
     first([1, stack[0].to]);
