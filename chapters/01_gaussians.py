@@ -71,25 +71,25 @@ def N(x, mu, var):
 print(f"height at the center: {N(torch.tensor(0.5), 0.5, 0.09):.2f}")
 
 # %% [markdown]
-# Call the area under the exponential of a standard normal number $A = \int_{-\infty}^{\infty} e^{-z^2/2}\,dz$. The trick is to compute $A^2$ instead. Write the second factor with another letter, and join the two integrals into one over the plane:
+# Call the area under the exponential of a standard normal number $J = \int_{-\infty}^{\infty} e^{-z^2/2}\,dz$. The trick is to compute $J^2$ instead. Write the second factor with another letter, and join the two integrals into one over the plane:
 #
 # $$
-# A^2 = \int_{-\infty}^{\infty} e^{-z^2/2}\,dz \int_{-\infty}^{\infty} e^{-w^2/2}\,dw = \int\!\!\int e^{-(z^2 + w^2)/2}\,dz\,dw .
+# J^2 = \int_{-\infty}^{\infty} e^{-z^2/2}\,dz \int_{-\infty}^{\infty} e^{-w^2/2}\,dw = \int\!\!\int e^{-(z^2 + w^2)/2}\,dz\,dw .
 # $$
 #
 # The integrand depends on $z^2 + w^2$ alone, which is the squared distance $r^2$ from the origin. So cut the plane into rings. The ring between $r$ and $r + dr$ has the area $2\pi r\,dr$:
 #
 # $$
-# A^2 = \int_0^\infty e^{-r^2/2}\; 2\pi r\,dr .
+# J^2 = \int_0^\infty e^{-r^2/2}\; 2\pi r\,dr .
 # $$
 #
 # The factor $r$, which the ring brought, is what was missing: the derivative of $-e^{-r^2/2}$ is $r e^{-r^2/2}$. Hence
 #
 # $$
-# A^2 = 2\pi \Bigl[-e^{-r^2/2}\Bigr]_0^\infty = 2\pi\,(0 + 1) = 2\pi,
+# J^2 = 2\pi \Bigl[-e^{-r^2/2}\Bigr]_0^\infty = 2\pi\,(0 + 1) = 2\pi,
 # $$
 #
-# and since $A$ is positive,
+# and since $J$ is positive,
 #
 # $$
 # \int_{-\infty}^{\infty} e^{-z^2/2}\,dz = \sqrt{2\pi}.
@@ -168,7 +168,7 @@ claim(
 # \mathbb E[\epsilon f(\epsilon)] = \mathbb E[f'(\epsilon)] .
 # $$ (eq:by-parts)
 #
-# In statistics this is Stein's identity {cite:p}`stein1981`. We shall use it three times. The claim tests it with $f(z) = \sin(2z) + z^3$, for which nothing is special.
+# In statistics this is Stein's identity {cite:p}`stein1981`. We use it twice in this chapter. The claim tests it with $f(z) = \sin(2z) + z^3$, for which nothing is special.
 
 # %% tags=["claim"]
 phi = N(wide, 0.0, 1.0)
@@ -212,22 +212,22 @@ claim(
 #
 # ## Scale and shift
 #
-# Take a normal number $X \sim \mathcal N(\mu, \sigma^2)$, multiply it by a fixed $k \neq 0$ and add a fixed $c$. Let $k$ be positive first. The result is at most $y$ exactly if $X$ is at most $(y - c)/k$. So the two probabilities agree, and their derivatives with respect to $y$ are the densities:
+# Take a normal number $X \sim \mathcal N(\mu, \sigma^2)$, multiply it by a fixed $k \neq 0$ and add a fixed $b$. Let $k$ be positive first. The result is at most $y$ exactly if $X$ is at most $(y - b)/k$. So the two probabilities agree, and their derivatives with respect to $y$ are the densities:
 #
 # $$
-# \frac{d}{dy}\,P(kX + c \le y) = \frac{d}{dy}\,P\Bigl(X \le \frac{y - c}{k}\Bigr) = \frac1k\;\mathcal N\Bigl(\frac{y - c}{k};\ \mu, \sigma^2\Bigr).
+# \frac{d}{dy}\,P(kX + b \le y) = \frac{d}{dy}\,P\Bigl(X \le \frac{y - b}{k}\Bigr) = \frac1k\;\mathcal N\Bigl(\frac{y - b}{k};\ \mu, \sigma^2\Bigr).
 # $$
 #
 # The factor $1/k$ is the inner derivative. A negative $k$ turns the inequality around, which makes the derivative negative and the factor $-1/k$. So for either sign it is $1/|k|$. Now look at the exponent. Put the difference over the denominator $k$, and square:
 #
 # $$
-# \Bigl(\frac{y - c}{k} - \mu\Bigr)^2 = \Bigl(\frac{y - c - k\mu}{k}\Bigr)^2 = \frac{\bigl(y - (k\mu + c)\bigr)^2}{k^2} .
+# \Bigl(\frac{y - b}{k} - \mu\Bigr)^2 = \Bigl(\frac{y - b - k\mu}{k}\Bigr)^2 = \frac{\bigl(y - (k\mu + b)\bigr)^2}{k^2} .
 # $$
 #
-# Divided by $2\sigma^2$, this is the exponent of a normal density with mean $k\mu + c$ and variance $k^2\sigma^2$. The factor in front fits as well, because $|k|\sqrt{2\pi\sigma^2} = \sqrt{2\pi k^2\sigma^2}$. Hence
+# Divided by $2\sigma^2$, this is the exponent of a normal density with mean $k\mu + b$ and variance $k^2\sigma^2$. The factor in front fits as well, because $|k|\sqrt{2\pi\sigma^2} = \sqrt{2\pi k^2\sigma^2}$. Hence
 #
 # $$
-# X \sim \mathcal N(\mu, \sigma^2) \quad\Longrightarrow\quad kX + c \ \sim\ \mathcal N(k\mu + c,\ k^2\sigma^2).
+# X \sim \mathcal N(\mu, \sigma^2) \quad\Longrightarrow\quad kX + b \ \sim\ \mathcal N(k\mu + b,\ k^2\sigma^2).
 # $$ (eq:affine)
 #
 # The mean goes through the map, and the variance is multiplied by the *square* of the factor. The shift leaves it alone. The claim compares the two densities for symbolic $k$, with sympy.
@@ -235,7 +235,7 @@ claim(
 # %% tags=["claim"]
 import sympy as sp
 
-xs, y, s, c = sp.symbols("x y s c", real=True)
+xs, y, b = sp.symbols("x y b", real=True)
 mu, mu_1, mu_2 = sp.symbols("mu mu_1 mu_2", real=True)
 k = sp.Symbol("k", real=True, nonzero=True)
 sigma, sigma_1, sigma_2 = sp.symbols(
@@ -249,22 +249,22 @@ def density(x, mean, var):
     )
 
 
-moved = density((y - c) / k, mu, sigma**2) / sp.Abs(k)
+moved = density((y - b) / k, mu, sigma**2) / sp.Abs(k)
 claim(
     "eq:affine",
-    got=sp.simplify(moved / density(y, k * mu + c, k**2 * sigma**2)),
+    got=sp.simplify(moved / density(y, k * mu + b, k**2 * sigma**2)),
     want=sp.Integer(1),
     rejects={
         "the factor not squared": moved
-        / density(y, k * mu + c, sp.Abs(k) * sigma**2),
+        / density(y, k * mu + b, sp.Abs(k) * sigma**2),
         "the mean left behind": moved
-        / density(y, mu + c, k**2 * sigma**2),
+        / density(y, mu + b, k**2 * sigma**2),
         "no inner derivative": sp.Abs(k),
     },
 )
 
 # %% [markdown]
-# Start from a standard normal number and the result can be any normal number. With $k = \sigma$ and $c = \mu$,
+# Start from a standard normal number and the result can be any normal number. With $k = \sigma$ and $b = \mu$,
 #
 # $$
 # \mu + \sigma\,\epsilon \ \sim\ \mathcal N(\mu, \sigma^2),
@@ -329,7 +329,7 @@ claim(
 # \frac{\partial}{\partial\mu}\,\mathbb E[f(x)] = \mathbb E\Bigl[f(x)\,\frac{x - \mu}{\sigma^2}\Bigr].
 # $$ (eq:score-function)
 #
-# That factor is the derivative of $\log \mathcal N(x;\ \mu, \sigma^2)$ with respect to $\mu$, which statisticians call the *score*. The two ways agree: with $x = \mu + \sigma\epsilon$ the factor is $\epsilon/\sigma$, and {eq}`eq:by-parts`, applied to the function $f(\mu + \sigma z)/\sigma$ of $z$, turns the second average into the first. But they agree only on average.
+# That factor is the derivative of $\log \mathcal N(x;\ \mu, \sigma^2)$ with respect to $\mu$, which statisticians call the *score*. (In diffusion models that word means the derivative with respect to $x$ instead, which for a normal density is the negative of this one.) The two ways agree: with $x = \mu + \sigma\epsilon$ the factor is $\epsilon/\sigma$, and {eq}`eq:by-parts`, applied to the function $f(\mu + \sigma z)/\sigma$ of $z$, turns the second average into the first. But they agree only on average.
 
 # %% tags=["claim"]
 by_score = pixels**2 * (pixels - 0.5) / 0.09
@@ -385,14 +385,14 @@ claim(
 )
 
 # %% tags=["nbval-check-output"]
-print("width   pathwise      score   ratio")
+print("width   pathwise      score      ratio")
 for std in (0.3, 0.1, 0.01):
     draws = 0.5 + std * eps
     first, second = 2 * draws, draws**2 * eps / std
     ratio = second.var() / first.var()
     print(
         f"{std:>5}  {first.var():>9.4f}  {second.var():>9.4g}"
-        f"  {ratio:>6.2g}"
+        f"  {ratio:>9,.0f}"
     )
 
 # %% [markdown]
@@ -402,18 +402,18 @@ for std in (0.3, 0.1, 0.01):
 #
 # ## Adding independent normal numbers
 #
-# Now the pixel $X \sim \mathcal N(\mu_1, \sigma_1^2)$ receives noise $Y \sim \mathcal N(\mu_2, \sigma_2^2)$, and we see the sum. The two are *independent*: to know one says nothing about the other, and the density of the pair is the product of the two densities. We already know the mean of the sum, $\mu_1 + \mu_2$, and, because of the independence, its variance $\sigma_1^2 + \sigma_2^2$. What is its shape?
+# Now the pixel $X_1 \sim \mathcal N(\mu_1, \sigma_1^2)$ receives noise $X_2 \sim \mathcal N(\mu_2, \sigma_2^2)$, and we see the sum. The two are *independent*: to know one says nothing about the other, and the density of the pair is the product of the two densities. We already know the mean of the sum, $\mu_1 + \mu_2$, and, because of the independence, its variance $\sigma_1^2 + \sigma_2^2$. What is its shape?
 #
-# If $X = x$, the sum is $s$ exactly if $Y = s - x$. Collect all the ways in which $s$ can come about:
+# If $X_1 = x$, the sum is $y$ exactly if $X_2 = y - x$. Collect all the ways in which $y$ can come about:
 #
 # $$
-# p(s) = \int \mathcal N(x;\ \mu_1, \sigma_1^2)\;\mathcal N(s - x;\ \mu_2, \sigma_2^2)\,dx .
+# p(y) = \int \mathcal N(x;\ \mu_1, \sigma_1^2)\;\mathcal N(y - x;\ \mu_2, \sigma_2^2)\,dx .
 # $$
 #
 # This is a *convolution*. Shifts are no trouble, by {eq}`eq:affine`, so let both means be zero for now. The exponent of the product is minus one half of
 #
 # $$
-# Q = \frac{x^2}{\sigma_1^2} + \frac{(s - x)^2}{\sigma_2^2} .
+# Q = \frac{x^2}{\sigma_1^2} + \frac{(y - x)^2}{\sigma_2^2} .
 # $$
 #
 # To integrate over $x$, we want $x$ in one square only. That takes one identity, used here and again in chapter 4. For any $\lambda \neq 0$ and $h$, add and subtract $h^2/\lambda$:
@@ -442,52 +442,52 @@ claim(
 #
 # $$
 # \begin{aligned}
-# Q &= \frac{x^2}{\sigma_1^2} + \frac{s^2}{\sigma_2^2} - \frac{2sx}{\sigma_2^2} + \frac{x^2}{\sigma_2^2}\\
-# &= \Bigl(\frac1{\sigma_1^2} + \frac1{\sigma_2^2}\Bigr)x^2 - 2\,\frac{s}{\sigma_2^2}\,x + \frac{s^2}{\sigma_2^2} .
+# Q &= \frac{x^2}{\sigma_1^2} + \frac{y^2}{\sigma_2^2} - \frac{2yx}{\sigma_2^2} + \frac{x^2}{\sigma_2^2}\\
+# &= \Bigl(\frac1{\sigma_1^2} + \frac1{\sigma_2^2}\Bigr)x^2 - 2\,\frac{y}{\sigma_2^2}\,x + \frac{y^2}{\sigma_2^2} .
 # \end{aligned}
 # $$
 #
-# So $\lambda = 1/\sigma_1^2 + 1/\sigma_2^2$ and $h = s/\sigma_2^2$. Over a common denominator, $\lambda = (\sigma_1^2 + \sigma_2^2)/(\sigma_1^2\sigma_2^2)$, and the center of the square is
+# So $\lambda = 1/\sigma_1^2 + 1/\sigma_2^2$ and $h = y/\sigma_2^2$. Over a common denominator, $\lambda = (\sigma_1^2 + \sigma_2^2)/(\sigma_1^2\sigma_2^2)$, and the center of the square is
 #
 # $$
-# \frac{h}{\lambda} = \frac{s}{\sigma_2^2}\cdot\frac{\sigma_1^2\sigma_2^2}{\sigma_1^2 + \sigma_2^2} = \frac{\sigma_1^2}{\sigma_1^2 + \sigma_2^2}\,s .
+# \frac{h}{\lambda} = \frac{y}{\sigma_2^2}\cdot\frac{\sigma_1^2\sigma_2^2}{\sigma_1^2 + \sigma_2^2} = \frac{\sigma_1^2}{\sigma_1^2 + \sigma_2^2}\,y .
 # $$
 #
-# What is left beside the square is $s^2/\sigma_2^2 - h^2/\lambda$. Write $h^2/\lambda$ as $h$ times $h/\lambda$, take out $s^2/\sigma_2^2$, put the bracket over its denominator, and cancel $\sigma_2^2$:
+# What is left beside the square is $y^2/\sigma_2^2 - h^2/\lambda$. Write $h^2/\lambda$ as $h$ times $h/\lambda$, take out $y^2/\sigma_2^2$, put the bracket over its denominator, and cancel $\sigma_2^2$:
 #
 # $$
 # \begin{aligned}
-# \frac{s^2}{\sigma_2^2} - h\cdot\frac{h}{\lambda} &= \frac{s^2}{\sigma_2^2} - \frac{s}{\sigma_2^2}\cdot\frac{\sigma_1^2\,s}{\sigma_1^2 + \sigma_2^2}\\
-# &= \frac{s^2}{\sigma_2^2}\Bigl(1 - \frac{\sigma_1^2}{\sigma_1^2 + \sigma_2^2}\Bigr)\\
-# &= \frac{s^2}{\sigma_2^2}\cdot\frac{\sigma_2^2}{\sigma_1^2 + \sigma_2^2}\\
-# &= \frac{s^2}{\sigma_1^2 + \sigma_2^2} .
+# \frac{y^2}{\sigma_2^2} - h\cdot\frac{h}{\lambda} &= \frac{y^2}{\sigma_2^2} - \frac{y}{\sigma_2^2}\cdot\frac{\sigma_1^2\,y}{\sigma_1^2 + \sigma_2^2}\\
+# &= \frac{y^2}{\sigma_2^2}\Bigl(1 - \frac{\sigma_1^2}{\sigma_1^2 + \sigma_2^2}\Bigr)\\
+# &= \frac{y^2}{\sigma_2^2}\cdot\frac{\sigma_2^2}{\sigma_1^2 + \sigma_2^2}\\
+# &= \frac{y^2}{\sigma_1^2 + \sigma_2^2} .
 # \end{aligned}
 # $$
 #
 # The sum of the variances has appeared by itself. Altogether,
 #
 # $$
-# \frac{x^2}{\sigma_1^2} + \frac{(s - x)^2}{\sigma_2^2} = \lambda\,\Bigl(x - \frac{\sigma_1^2}{\sigma_1^2 + \sigma_2^2}\,s\Bigr)^2 + \frac{s^2}{\sigma_1^2 + \sigma_2^2}, \qquad \lambda = \frac1{\sigma_1^2} + \frac1{\sigma_2^2} .
+# \frac{x^2}{\sigma_1^2} + \frac{(y - x)^2}{\sigma_2^2} = \lambda\,\Bigl(x - \frac{\sigma_1^2}{\sigma_1^2 + \sigma_2^2}\,y\Bigr)^2 + \frac{y^2}{\sigma_1^2 + \sigma_2^2}, \qquad \lambda = \frac1{\sigma_1^2} + \frac1{\sigma_2^2} .
 # $$ (eq:two-squares)
 
 # %% tags=["claim"]
 v_1, v_2 = sigma_1**2, sigma_2**2
 precision = 1 / v_1 + 1 / v_2
-square = precision * (xs - v_1 / (v_1 + v_2) * s) ** 2
+square = precision * (xs - v_1 / (v_1 + v_2) * y) ** 2
 claim(
     "eq:two-squares",
-    got=xs**2 / v_1 + (s - xs) ** 2 / v_2,
-    want=square + s**2 / (v_1 + v_2),
+    got=xs**2 / v_1 + (y - xs) ** 2 / v_2,
+    want=square + y**2 / (v_1 + v_2),
     rejects={
         "no leftover": square,
-        "the other share of s": precision
-        * (xs - v_2 / (v_1 + v_2) * s) ** 2
-        + s**2 / (v_1 + v_2),
+        "the other share of y": precision
+        * (xs - v_2 / (v_1 + v_2) * y) ** 2
+        + y**2 / (v_1 + v_2),
         "standard deviations added": square
-        + s**2 / (sigma_1 + sigma_2) ** 2,
+        + y**2 / (sigma_1 + sigma_2) ** 2,
         "λ as a variance": (v_1 + v_2)
-        * (xs - v_1 / (v_1 + v_2) * s) ** 2
-        + s**2 / (v_1 + v_2),
+        * (xs - v_1 / (v_1 + v_2) * y) ** 2
+        + y**2 / (v_1 + v_2),
     },
 )
 
@@ -495,35 +495,35 @@ claim(
 # Insert this into the integral. The factors in front of the two densities are $1/\sqrt{2\pi\sigma_1^2}$ and $1/\sqrt{2\pi\sigma_2^2}$, and what does not contain $x$ goes before the integral:
 #
 # $$
-# p(s) = \frac{1}{2\pi\sigma_1\sigma_2}\;\exp\Bigl(-\frac{s^2}{2(\sigma_1^2 + \sigma_2^2)}\Bigr) \int \exp\Bigl(-\frac{\lambda}{2}\Bigl(x - \frac{h}{\lambda}\Bigr)^2\Bigr)dx .
+# p(y) = \frac{1}{2\pi\sigma_1\sigma_2}\;\exp\Bigl(-\frac{y^2}{2(\sigma_1^2 + \sigma_2^2)}\Bigr) \int \exp\Bigl(-\frac{\lambda}{2}\Bigl(x - \frac{h}{\lambda}\Bigr)^2\Bigr)dx .
 # $$
 #
 # The integrand is a normal density in $x$ with variance $1/\lambda$, without its factor in front. By {eq}`eq:area-one` the integral is therefore $\sqrt{2\pi/\lambda} = \sqrt{2\pi}\;\sigma_1\sigma_2/\sqrt{\sigma_1^2 + \sigma_2^2}$. The product $\sigma_1\sigma_2$ and one factor $\sqrt{2\pi}$ cancel:
 #
 # $$
-# p(s) = \frac{1}{\sqrt{2\pi(\sigma_1^2 + \sigma_2^2)}}\;\exp\Bigl(-\frac{s^2}{2(\sigma_1^2 + \sigma_2^2)}\Bigr).
+# p(y) = \frac{1}{\sqrt{2\pi(\sigma_1^2 + \sigma_2^2)}}\;\exp\Bigl(-\frac{y^2}{2(\sigma_1^2 + \sigma_2^2)}\Bigr).
 # $$
 #
-# That is the density of $\mathcal N(0, \sigma_1^2 + \sigma_2^2)$. With the means put back, for independent $X$ and $Y$:
+# That is the density of $\mathcal N(0, \sigma_1^2 + \sigma_2^2)$. With the means put back, for independent $X_1$ and $X_2$:
 #
 # $$
-# X \sim \mathcal N(\mu_1, \sigma_1^2),\quad Y \sim \mathcal N(\mu_2, \sigma_2^2) \quad\Longrightarrow\quad X + Y \ \sim\ \mathcal N(\mu_1 + \mu_2,\ \sigma_1^2 + \sigma_2^2).
+# X_1 \sim \mathcal N(\mu_1, \sigma_1^2),\quad X_2 \sim \mathcal N(\mu_2, \sigma_2^2) \quad\Longrightarrow\quad X_1 + X_2 \ \sim\ \mathcal N(\mu_1 + \mu_2,\ \sigma_1^2 + \sigma_2^2).
 # $$ (eq:convolution)
 #
 # A sum of independent normal numbers is normal, and the variances add. For the pixel and its noise, $0.3^2 + 0.4^2 = 0.5^2$: the sum has the width 0.5, not 0.7. The first claim lets sympy do the integral, from the two densities to the density of the sum. The second draws a million sums. Its last wrong version is a bug that people write: the *same* $\epsilon$ used twice, where the numbers are not independent and standard deviations do add.
 
 # %% tags=["claim"]
 total = sp.integrate(
-    density(xs, 0, v_1) * density(s - xs, 0, v_2), (xs, -sp.oo, sp.oo)
+    density(xs, 0, v_1) * density(y - xs, 0, v_2), (xs, -sp.oo, sp.oo)
 )
 claim(
     "eq:convolution",
-    got=sp.simplify(total / density(s, 0, v_1 + v_2)),
+    got=sp.simplify(total / density(y, 0, v_1 + v_2)),
     want=sp.Integer(1),
     rejects={
         "standard deviations added": total
-        / density(s, 0, (sigma_1 + sigma_2) ** 2),
-        "precisions added": total / density(s, 0, 1 / precision),
+        / density(y, 0, (sigma_1 + sigma_2) ** 2),
+        "precisions added": total / density(y, 0, 1 / precision),
     },
 )
 
@@ -547,7 +547,7 @@ claim(
 #
 # Back to the opening question. About the pixel $x$ we know two things. Before we look, its density is $\mathcal N(x;\ \mu_1, \sigma_1^2)$, with $\mu_1 = 0.5$ and $\sigma_1 = 0.3$. And we saw $\mu_2 = 1.0$, which is the pixel plus noise of width $\sigma_2 = 0.4$. Seen as a function of $x$, the density of that observation is $\mathcal N(\mu_2;\ x, \sigma_2^2)$. Only the difference $x - \mu_2$ enters, squared, so it is the same as $\mathcal N(x;\ \mu_2, \sigma_2^2)$. Bayes' rule multiplies the two. So we need the product of two normal densities *in the same variable*.
 #
-# It has been computed already. Measure from $\mu_1$, with $x - \mu_1$ in the place of $x$ and $\mu_2 - \mu_1$ in the place of $s$: then the exponents $(x - \mu_1)^2/\sigma_1^2 + (x - \mu_2)^2/\sigma_2^2$ are those of {eq}`eq:two-squares`, which becomes
+# It has been computed already. Measure from $\mu_1$, with $x - \mu_1$ in the place of $x$ and $\mu_2 - \mu_1$ in the place of $y$: then the exponents $(x - \mu_1)^2/\sigma_1^2 + (x - \mu_2)^2/\sigma_2^2$ are those of {eq}`eq:two-squares`, which becomes
 #
 # $$
 # \frac{(x - \mu_1)^2}{\sigma_1^2} + \frac{(x - \mu_2)^2}{\sigma_2^2} = \lambda\,(x - \mu_{12})^2 + \frac{(\mu_2 - \mu_1)^2}{\sigma_1^2 + \sigma_2^2} .
@@ -648,7 +648,11 @@ claim(
 # Its density follows as in {eq}`eq:affine`. In the place of $1/|k|$ stands $1/|\det L|$, because a small box in the space of $\epsilon$ is mapped to one whose volume is $|\det L|$ times as large. The exponent holds $\epsilon = L^{-1}(x - \mu)$:
 #
 # $$
-# |\epsilon|^2 = (x - \mu)^\top (L^{-1})^\top L^{-1} (x - \mu) = (x - \mu)^\top (L L^\top)^{-1} (x - \mu) = (x - \mu)^\top \Sigma^{-1} (x - \mu) .
+# \begin{aligned}
+# |\epsilon|^2 &= (x - \mu)^\top (L^{-1})^\top L^{-1} (x - \mu)\\
+# &= (x - \mu)^\top (L L^\top)^{-1} (x - \mu)\\
+# &= (x - \mu)^\top \Sigma^{-1} (x - \mu) .
+# \end{aligned}
 # $$
 #
 # And since $\det\Sigma = \det L\,\det L^\top = (\det L)^2$, the factor $|\det L|$ is $\sqrt{\det\Sigma}$. The normal density in $d$ dimensions is therefore
@@ -739,14 +743,15 @@ def lengths(d, n=20_000):
     )
 
 
-print("   d   √d     mean |ε|  std |ε|  within 10 % of √d")
 shells = {d: lengths(d) for d in (1, 8, 64, 784, 3072)}
+table = ["   d   √d     mean |ε|  std |ε|  within 10 % of √d"]
 for d, length in shells.items():
     near = ((length / d**0.5 - 1).abs() < 0.1).double().mean()
-    print(
+    table.append(
         f"{d:>4} {d**0.5:>6.2f}   {length.mean():>6.2f}   "
         f"{length.std():>6.2f}   {near:>8.1%}"
     )
+print("\n".join(table))
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Histograms of the length of standard normal vectors divided by the square root of their dimension. For d = 1 the histogram is highest at 0 and falls off to about 3. For d = 8 it is a broad hill around 1, for d = 64 a narrow one, and for d = 784 a thin spike at 1."}, "figure": {"name": "fig-shell", "caption": "The length of a noise vector, in units of $\\sqrt d$. In one dimension it is most often small; in 784, as many as an MNIST digit has pixels, it is practically always $\\sqrt d$. See that the point 0, where the density is highest, is never drawn."}}
 fig, ax = plt.subplots(figsize=(6, 3))
@@ -777,25 +782,25 @@ plt.show()
 # x = \mu_x + \sigma_x\,\epsilon, \qquad y = \mu_y + k\,(x - \mu_x) + \tau\,\epsilon' .
 # $$ (def:pair)
 #
-# In our example $\mu_y = \mu_x = 0.5$, $k = 1$, and $\tau = 0.4$. If $x$ is known, everything in the second equation is fixed except $\epsilon'$. So $y$ given $x$ is normal by {eq}`eq:standardize`, and we only have to express $k$ and $\tau$ by the variances $\sigma_x^2$ and $\sigma_y^2$ and the covariance $c = \operatorname{Cov}[x, y]$. First the covariance. The noise $\epsilon'$ is independent of $x$ and does not count, so
+# In our example $\mu_y = \mu_x = 0.5$, $k = 1$, and $\tau = 0.4$. If $x$ is known, everything in the second equation is fixed except $\epsilon'$. So $y$ given $x$ is normal by {eq}`eq:standardize`, and we only have to express $k$ and $\tau$ by the variances $\sigma_x^2$ and $\sigma_y^2$ and the covariance $\sigma_{xy} = \operatorname{Cov}[x, y]$. First the covariance. The noise $\epsilon'$ is independent of $x$ and does not count, so
 #
 # $$
-# c = \operatorname{Cov}[x,\ k x] = k\,\sigma_x^2 \qquad\text{and}\qquad k = \frac{c}{\sigma_x^2} .
+# \sigma_{xy} = \operatorname{Cov}[x,\ k x] = k\,\sigma_x^2 \qquad\text{and}\qquad k = \frac{\sigma_{xy}}{\sigma_x^2} .
 # $$
 #
 # Then the variance, which adds up by independence. Insert $k$, and solve for $\tau^2$:
 #
 # $$
-# \sigma_y^2 = k^2\sigma_x^2 + \tau^2 = \frac{c^2}{\sigma_x^2} + \tau^2 \qquad\text{and}\qquad \tau^2 = \sigma_y^2 - \frac{c^2}{\sigma_x^2} .
+# \sigma_y^2 = k^2\sigma_x^2 + \tau^2 = \frac{\sigma_{xy}^2}{\sigma_x^2} + \tau^2 \qquad\text{and}\qquad \tau^2 = \sigma_y^2 - \frac{\sigma_{xy}^2}{\sigma_x^2} .
 # $$
 #
-# Every pair with a normal density {eq}`eq:density-nd` can be made this way. Given its five numbers $\mu_x, \mu_y, \sigma_x^2, \sigma_y^2, c$, take the $k$ and the $\tau$ just found. The pair so made has the same five numbers, hence the same density. (The root exists because $\sigma_x^2\tau^2 = \sigma_x^2\sigma_y^2 - c^2$ is the determinant of $\Sigma$, which is positive.) Nothing distinguishes $x$ from $y$ here, so the names may be exchanged. For any normal pair,
+# Every pair with a normal density {eq}`eq:density-nd` can be made this way. Given its five numbers $\mu_x, \mu_y, \sigma_x^2, \sigma_y^2, \sigma_{xy}$, take the $k$ and the $\tau$ just found. The pair so made has the same five numbers, hence the same density. (The root exists because $\sigma_x^2\tau^2 = \sigma_x^2\sigma_y^2 - \sigma_{xy}^2$ is the determinant of $\Sigma$, which is positive.) Nothing distinguishes $x$ from $y$ here, so the names may be exchanged. For any normal pair,
 #
 # $$
-# x \mid y \ \sim\ \mathcal N\Bigl(\mu_x + \frac{c}{\sigma_y^2}\,(y - \mu_y),\ \ \sigma_x^2 - \frac{c^2}{\sigma_y^2}\Bigr), \qquad c = \operatorname{Cov}[x, y] .
+# x \mid y \ \sim\ \mathcal N\Bigl(\mu_x + \frac{\sigma_{xy}}{\sigma_y^2}\,(y - \mu_y),\ \ \sigma_x^2 - \frac{\sigma_{xy}^2}{\sigma_y^2}\Bigr), \qquad \sigma_{xy} = \operatorname{Cov}[x, y] .
 # $$ (eq:conditional-gaussian)
 #
-# Read it so: start from the mean, and move by a fixed share $c/\sigma_y^2$ of the surprise $y - \mu_y$. What remains unknown is smaller than before, and how much smaller does not depend on what was seen. For our pixel, $c = \operatorname{Cov}[x, x + \text{noise}] = \sigma_x^2 = 0.09$ and $\sigma_y^2 = 0.25$. The mean is $0.5 + 0.36 \cdot 0.5 = 0.68$ and the variance $0.09 - 0.0081/0.25 = 0.0576$, as before.
+# Read it so: start from the mean, and move by a fixed share $\sigma_{xy}/\sigma_y^2$ of the surprise $y - \mu_y$. What remains unknown is smaller than before, and how much smaller does not depend on what was seen. For our pixel, $\sigma_{xy} = \operatorname{Cov}[x, x + \text{noise}] = \sigma_x^2 = 0.09$ and $\sigma_y^2 = 0.25$. The mean is $0.5 + 0.36 \cdot 0.5 = 0.68$ and the variance $0.09 - 0.0081/0.25 = 0.0576$, as before.
 #
 # The claim uses brute force. Among eight million pixels with noise it keeps those where the sum happened to lie within 0.01 of 1.0, and looks at their pixels.
 
@@ -823,12 +828,12 @@ claim(
     rejects={
         "nothing learned from y": 0.09,
         "the variance of the noise": 0.16,
-        "c not squared": 0.09 - 0.09 / 0.25,
+        "the covariance not squared": 0.09 - 0.09 / 0.25,
         "divided by the wrong variance": 0.09 - 0.09**2 / 0.16,
     },
 )
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Left: a tilted cloud of points, the pixel on the horizontal axis and the observation on the vertical one. A horizontal line marks the observation 1.0. Right: a histogram of the pixels near that line is matched by a bell around 0.68, narrower than and to the right of the dashed bell around 0.5 that describes all pixels."}, "figure": {"name": "fig-pair", "caption": "Left: pixels $x$ and observations $y$. The slope of the dashed line, the mean of $x$ for each $y$, is $c/\\sigma_y^2$ when you read it from the vertical axis. Right: the pixels on the line $y = 1.0$ (steps), the density {eq}`eq:conditional-gaussian` (black) and the density of all pixels (dashed). See that a slice through a normal cloud is normal."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Left: a tilted cloud of points, the pixel on the horizontal axis and the observation on the vertical one. A horizontal line marks the observation 1.0. Right: a histogram of the pixels near that line is matched by a bell around 0.68, narrower than and to the right of the dashed bell around 0.5 that describes all pixels."}, "figure": {"name": "fig-pair", "caption": "Left: pixels $x$ and observations $y$. The slope of the dashed line, the mean of $x$ for each $y$, is $\\sigma_{xy}/\\sigma_y^2$ when you read it from the vertical axis. Right: the pixels on the line $y = 1.0$ (filled steps), the density {eq}`eq:conditional-gaussian` (black) and the density of all pixels (dashed). See that a slice through a normal cloud is normal."}}
 fig, (left, right) = plt.subplots(
     1, 2, figsize=(6, 3), width_ratios=(1, 1)
 )
@@ -840,7 +845,7 @@ left.set(xlabel="pixel $x$", ylabel="observation $y$")
 left.set(xlim=(-0.7, 1.7), ylim=(-1.2, 2.2))
 bins = torch.linspace(-0.4, 1.6, 41)
 height, _ = torch.histogram(kept, bins=bins, density=True)
-right.stairs(height, bins, color=NOISE, label="on the line")
+right.stairs(height, bins, fill=True, color=NOISE, alpha=0.35)
 axis = torch.linspace(-0.6, 1.7, 200)
 right.plot(axis, N(axis, 0.68, 0.0576), color="k", ls="-")
 right.plot(axis, N(axis, 0.5, 0.09), color=DATA, ls="--")
@@ -848,7 +853,7 @@ right.set(xlabel="pixel $x$", ylabel="density")
 plt.show()
 
 # %% [markdown]
-# So there are two ways to the same answer: multiply densities, or condition a pair. Do they agree for all numbers? In general, with a pixel $\mathcal N(\mu_1, \sigma_1^2)$ and noise of variance $\sigma_2^2$, we have $c = \sigma_1^2$ and $\sigma_y^2 = \sigma_1^2 + \sigma_2^2$. The mean, $\mu_1 + \frac{\sigma_1^2}{\sigma_1^2 + \sigma_2^2}(y - \mu_1)$, is the first line of our computation of $\mu_{12}$, with $y$ as $\mu_2$. For the variance, put both terms over one denominator, and cancel:
+# So there are two ways to the same answer: multiply densities, or condition a pair. Do they agree for all numbers? In general, with a pixel $\mathcal N(\mu_1, \sigma_1^2)$ and noise of variance $\sigma_2^2$, we have $\sigma_{xy} = \sigma_1^2$ and $\sigma_y^2 = \sigma_1^2 + \sigma_2^2$. The mean, $\mu_1 + \frac{\sigma_1^2}{\sigma_1^2 + \sigma_2^2}(y - \mu_1)$, is the first line of our computation of $\mu_{12}$, with $y$ as $\mu_2$. For the variance, put both terms over one denominator, and cancel:
 #
 # $$
 # \sigma_1^2 - \frac{\sigma_1^4}{\sigma_1^2 + \sigma_2^2} = \frac{\sigma_1^4 + \sigma_1^2\sigma_2^2 - \sigma_1^4}{\sigma_1^2 + \sigma_2^2} = \frac{\sigma_1^2\,\sigma_2^2}{\sigma_1^2 + \sigma_2^2} = \sigma_{12}^2 .
@@ -863,19 +868,19 @@ claim(
     want=1 / precision,
     rejects={
         "the precision itself": precision,
-        "c not squared": v_1 - v_1 / (v_1 + v_2),
+        "the covariance not squared": v_1 - v_1 / (v_1 + v_2),
         "the variance of the sum": v_1 + v_2,
     },
 )
 
 # %% [markdown]
-# The same argument works for vectors. Split a normal vector into two parts $x$ and $y$, with means $\mu_x, \mu_y$ and with covariance blocks $\Sigma_{xx}$, $\Sigma_{xy}$, $\Sigma_{yx} = \Sigma_{xy}^\top$ and $\Sigma_{yy}$. Make $y$ first, as $y = \mu_y + L\epsilon$ with $LL^\top = \Sigma_{yy}$, and then $x = \mu_x + K(y - \mu_y) + M\epsilon'$ with matrices $K$ and $M$. The two conditions become
+# The same argument works for vectors. Split a normal vector into two parts $x$ and $y$, with means $\mu_x, \mu_y$ and with covariance blocks $\Sigma_{xx}$, $\Sigma_{xy}$, $\Sigma_{yx} = \Sigma_{xy}^\top$ and $\Sigma_{yy}$. Make $y$ first, as $y = \mu_y + L\epsilon$ with $LL^\top = \Sigma_{yy}$, and then $x = \mu_x + K(y - \mu_y) + R\,\epsilon'$ with matrices $K$ and $R$. The two conditions become
 #
 # $$
-# \Sigma_{xy} = K\,\Sigma_{yy}, \qquad \Sigma_{xx} = K\,\Sigma_{yy}K^\top + MM^\top .
+# \Sigma_{xy} = K\,\Sigma_{yy}, \qquad \Sigma_{xx} = K\,\Sigma_{yy}K^\top + RR^\top .
 # $$
 #
-# The first gives $K = \Sigma_{xy}\Sigma_{yy}^{-1}$. Then, since $\Sigma_{yy}$ is symmetric, $K\Sigma_{yy}K^\top = \Sigma_{xy}\Sigma_{yy}^{-1}\Sigma_{yy}\Sigma_{yy}^{-1}\Sigma_{yx} = \Sigma_{xy}\Sigma_{yy}^{-1}\Sigma_{yx}$, and the second gives $MM^\top$, the covariance that is left:
+# The first gives $K = \Sigma_{xy}\Sigma_{yy}^{-1}$. Then, since $\Sigma_{yy}$ is symmetric, $K\Sigma_{yy}K^\top = \Sigma_{xy}\Sigma_{yy}^{-1}\Sigma_{yy}\Sigma_{yy}^{-1}\Sigma_{yx} = \Sigma_{xy}\Sigma_{yy}^{-1}\Sigma_{yx}$, and the second gives $RR^\top$, the covariance that is left:
 #
 # $$
 # x \mid y \ \sim\ \mathcal N\bigl(\mu_x + \Sigma_{xy}\Sigma_{yy}^{-1}(y - \mu_y),\ \ \Sigma_{xx} - \Sigma_{xy}\Sigma_{yy}^{-1}\Sigma_{yx}\bigr).
@@ -923,38 +928,38 @@ claim(
 # \mathrm{KL}(q\,\|\,p) = \mathbb E_{x \sim q}\bigl[\log q(x) - \log p(x)\bigr] = \int q(x)\,\log\frac{q(x)}{p(x)}\,dx .
 # $$ (def:kl)
 #
-# The letter under $\mathbb E$ says who draws. With the natural logarithm the unit is the *nat*; divide by $\log 2$ for bits. At some $x$ the model may rate a draw higher than $q$ itself does, and the difference is negative there. On average it cannot be. Here is why. Write $u(x) = p(x)/q(x)$. Its average under $q$ is $\int q\,\frac pq\,dx = \int p\,dx = 1$, so the average of $u - 1$ is zero, and we may add it:
+# The letter under $\mathbb E$ says who draws. With the natural logarithm the unit is the *nat*; divide by $\log 2$ for bits. At some $x$ the model may rate a draw higher than $q$ itself does, and the difference is negative there. On average it cannot be. Here is why. Write $\rho(x) = p(x)/q(x)$. Its average under $q$ is $\int q\,\frac pq\,dx = \int p\,dx = 1$, so the average of $\rho - 1$ is zero, and we may add it:
 #
 # $$
-# \mathrm{KL}(q\,\|\,p) = \mathbb E_{x \sim q}[-\log u] = \mathbb E_{x \sim q}[u - 1 - \log u], \qquad u = \frac{p(x)}{q(x)} .
+# \mathrm{KL}(q\,\|\,p) = \mathbb E_{x \sim q}[-\log\rho] = \mathbb E_{x \sim q}[\rho - 1 - \log\rho], \qquad \rho = \frac{p(x)}{q(x)} .
 # $$ (eq:kl-positive)
 #
-# Now every single term is at least zero, because $\log u \le u - 1$: the straight line $u - 1$ touches the logarithm at $u = 1$, and the logarithm bends down from there on both sides. So $\mathrm{KL} \ge 0$, and it is zero only if $u = 1$ wherever $q$ draws, that is, if $p = q$. The claim compares the two averages by quadrature, with what we know about the pixel after the observation as $q$, and what we knew before as $p$. It also asks for the smallest term, which must not be negative.
+# Now every single term is at least zero, because $\log\rho \le \rho - 1$: the straight line $\rho - 1$ touches the logarithm at $\rho = 1$, and the logarithm bends down from there on both sides. So $\mathrm{KL} \ge 0$, and it is zero only if $\rho = 1$ wherever $q$ draws, that is, if $p = q$. The claim compares the two averages by quadrature, with what we know about the pixel after the observation as $q$, and what we knew before as $p$. It also asks for the smallest term, which must not be negative.
 
 # %% tags=["claim"]
 after, before = N(wide, 0.68, 0.0576), N(wide, 0.5, 0.09)
 here = after > 1e-290  # where q is not rounded to zero
-u = (before / after)[here]
-at_least = (u - 1 - u.log()).min()
-shortfall = integral(-u.log() * after[here])
+rho = (before / after)[here]
+at_least = (rho - 1 - rho.log()).min()
+shortfall = integral(-rho.log() * after[here])
 claim(
     "eq:kl-positive",
     got=torch.stack([shortfall, at_least.clamp(max=0)]),
     want=torch.stack(
-        [integral((u - 1 - u.log()) * after[here]), torch.zeros(())]
+        [integral((rho - 1 - rho.log()) * after[here]), torch.zeros(())]
     ),
     rejects={
         "without the −1": torch.stack(
-            [integral((u - u.log()) * after[here]), torch.zeros(())]
+            [integral((rho - rho.log()) * after[here]), torch.zeros(())]
         ),
-        "u upside down": torch.stack(
+        "ρ upside down": torch.stack(
             [
-                integral((1 / u - 1 + u.log()) * after[here]),
+                integral((1 / rho - 1 + rho.log()) * after[here]),
                 torch.zeros(()),
             ]
         ),
-        "−log u itself never negative": torch.stack(
-            [shortfall, (-u.log()).min()]
+        "−log ρ itself never negative": torch.stack(
+            [shortfall, (-rho.log()).min()]
         ),
     },
 )
@@ -1134,28 +1139,28 @@ claim(
 # %% [markdown]
 # ## Any covariance
 #
-# For completeness, and because chapter 4 may be read with any covariance, here is the general case: $q = \mathcal N(\mu_1, \Sigma_1)$ and $p = \mathcal N(\mu_2, \Sigma_2)$ in $d$ dimensions. Now the averages are of quadratic forms, so we need one fact about those. Let $v$ be any random vector with mean $m$ and covariance $\Sigma$, and $M$ a fixed matrix. Write $v = m + e$, where $e$ has mean zero, and multiply out:
+# The general case, without which no toolkit is complete: $q = \mathcal N(\mu_1, \Sigma_1)$ and $p = \mathcal N(\mu_2, \Sigma_2)$ in $d$ dimensions. Now the averages are of quadratic forms, so we need one fact about those. Let $z$ be any random vector with mean $m$ and covariance $\Sigma$, and $A$ a fixed matrix. Write $z = m + e$, where $e$ has mean zero, and multiply out:
 #
 # $$
-# v^\top M v = m^\top M m + m^\top M e + e^\top M m + e^\top M e .
+# z^\top A z = m^\top A m + m^\top A e + e^\top A m + e^\top A e .
 # $$
 #
 # The two terms in the middle average to zero. The last is a double sum, and the average of $e_i e_j$ is the covariance $\Sigma_{ij} = \Sigma_{ji}$:
 #
 # $$
-# \mathbb E[e^\top M e] = \sum_{i,j} M_{ij}\,\mathbb E[e_i e_j] = \sum_i \sum_j M_{ij}\,\Sigma_{ji} = \sum_i (M\Sigma)_{ii} = \operatorname{tr}(M\Sigma) .
+# \mathbb E[e^\top A e] = \sum_{i,j} A_{ij}\,\mathbb E[e_i e_j] = \sum_i \sum_j A_{ij}\,\Sigma_{ji} = \sum_i (A\Sigma)_{ii} = \operatorname{tr}(A\Sigma) .
 # $$
 #
 # The trace $\operatorname{tr}$ is the sum of the diagonal. Together,
 #
 # $$
-# \mathbb E[v^\top M v] = \operatorname{tr}(M\Sigma) + m^\top M m .
+# \mathbb E[z^\top A z] = \operatorname{tr}(A\Sigma) + m^\top A m .
 # $$ (eq:trace)
 #
 # The claim repeats this with sympy for two dimensions. It expands the form, and then replaces each product $e_ie_j$ by $\Sigma_{ij}$ and each single $e_i$ by 0.
 
 # %% tags=["claim"]
-M = sp.Matrix(2, 2, sp.symbols("M_11 M_12 M_21 M_22"))
+A_s = sp.Matrix(2, 2, sp.symbols("A_11 A_12 A_21 A_22"))
 m_1, m_2, e_1, e_2 = sp.symbols("m_1 m_2 e_1 e_2")
 s_11, s_12, s_22 = sp.symbols("Sigma_11 Sigma_12 Sigma_22")
 middle, cov = (
@@ -1163,7 +1168,7 @@ middle, cov = (
     sp.Matrix([[s_11, s_12], [s_12, s_22]]),
 )
 v = middle + sp.Matrix([e_1, e_2])
-form = sp.Poly(sp.expand((v.T * M * v)[0]), e_1, e_2)
+form = sp.Poly(sp.expand((v.T * A_s * v)[0]), e_1, e_2)
 averages = {
     (0, 0): 1,
     (1, 0): 0,
@@ -1172,17 +1177,17 @@ averages = {
     (1, 1): s_12,
     (0, 2): s_22,
 }
-at_mean = (middle.T * M * middle)[0]
+at_mean = (middle.T * A_s * middle)[0]
 claim(
     "eq:trace",
     got=sum(a * averages[powers] for powers, a in form.terms()),
-    want=(M * cov).trace() + at_mean,
+    want=(A_s * cov).trace() + at_mean,
     rejects={
         "no trace": at_mean,
-        "entry by entry, as for independent numbers": M[0, 0] * s_11
-        + M[1, 1] * s_22
+        "entry by entry, as for independent numbers": A_s[0, 0] * s_11
+        + A_s[1, 1] * s_22
         + at_mean,
-        "a product of traces": M.trace() * cov.trace() + at_mean,
+        "a product of traces": A_s.trace() * cov.trace() + at_mean,
     },
 )
 
@@ -1190,10 +1195,13 @@ claim(
 # Now take the logarithm of {eq}`eq:density-nd` twice, and subtract. The factors $(2\pi)^d$ cancel:
 #
 # $$
-# \log q(x) - \log p(x) = \frac12\Bigl[\log\frac{\det\Sigma_2}{\det\Sigma_1} - (x - \mu_1)^\top\Sigma_1^{-1}(x - \mu_1) + (x - \mu_2)^\top\Sigma_2^{-1}(x - \mu_2)\Bigr].
+# \begin{aligned}
+# \log q(x) - \log p(x) = \frac12\Bigl[\log\frac{\det\Sigma_2}{\det\Sigma_1} &- (x - \mu_1)^\top\Sigma_1^{-1}(x - \mu_1)\\
+# &+ (x - \mu_2)^\top\Sigma_2^{-1}(x - \mu_2)\Bigr].
+# \end{aligned}
 # $$
 #
-# Average over $x \sim q$ with {eq}`eq:trace`. In the first form $v = x - \mu_1$ has mean 0 and covariance $\Sigma_1$, and in the second $v = x - \mu_2$ has mean $\mu_1 - \mu_2$ and the same covariance $\Sigma_1$:
+# Average over $x \sim q$ with {eq}`eq:trace`. In the first form $z = x - \mu_1$ has mean 0 and covariance $\Sigma_1$, and in the second $z = x - \mu_2$ has mean $\mu_1 - \mu_2$ and the same covariance $\Sigma_1$:
 #
 # $$
 # \begin{aligned}
@@ -1288,37 +1296,39 @@ claim(
 # The tools are old and every textbook has them, and still each of the slips below is in circulation, some of them in the five tutorials from which this course grew, some in our own drafts. The cell computes the number that gives each of them away.
 
 # %% tags=["nbval-check-output"]
-print(f"std of the sum: {seen.std():.2f}; added: {0.3 + 0.4:.2f}")
-print(f"1000 equal noises: {1000**0.5:.1f} times one; added: 1000")
+times = eps * torch.randn(1_000_000)
+fourth = (times**4).mean() / times.var() ** 2
+far_out = [(z.abs() > 4).double().mean() for z in (eps, times)]
 
 beta = 1e-4  # the variance of the noise in one small step
-print(f"√β as a variance: {beta**0.5 / beta:.0f} times too much")
-as_std = normal(0.0, 0.16).sample((1_000_000,))
-print(f"σ² given to Normal: width {as_std.std():.2f}, not 0.40")
-
-other = torch.randn(1_000_000)
-times = eps * other
-for name, z in (("one draw", eps), ("a product of two", times)):
-    fourth = (z**4).mean() / z.var() ** 2
-    share = (z.abs() > 4).double().mean()
-    print(f"{name}: fourth moment {fourth:.1f}, beyond 4: {share:.1e}")
+as_std = normal(0.0, 0.16).sample((1_000_000,)).std()
 
 by_variance = (0.09 * 0.5 + 0.16 * 1.0) / 0.25
-print(f"weighted by variance: {by_variance:.2f}, not {mu_12:.2f}")
-for name, gain in (
-    ("right", 0.36),
-    ("variances exchanged", 0.64),
-    ("the observation itself", 1.0),
-):
-    off = (many - (0.5 + gain * (noisy - 0.5))).square().mean().sqrt()
-    print(f"{name}: off by {off:.3f}")
+gains = {"right": 0.36, "exchanged": 0.64, "observation": 1.0}
+off = {
+    name: (many - 0.5 - gain * (noisy - 0.5)).square().mean().sqrt()
+    for name, gain in gains.items()
+}
 
 stds = torch.linspace(0.01, 2, 200)
 full = kl_1d(nothing, stds**2, nothing, one)
 no_log = (stds**2 - 1) / 2
-print(f"best width: {stds[full.argmin()]:.2f}", end="; ")
-print(f"without the log: {stds[no_log.argmin()]:.2f}", end=", ")
-print(f"where the “KL” is {no_log.min():.2f}")
+
+print(
+    f"""
+std of the sum: {seen.std():.2f}; added: {0.3 + 0.4:.2f}
+1000 equal noises: {1000**0.5:.1f} times one; added: 1000
+√β as a variance: {beta**0.5 / beta:.0f} times too much
+σ² given to Normal: width {as_std:.2f}, not 0.40
+fourth moment of a product: {fourth:.1f}
+beyond 4: a number {far_out[0]:.1e}, a product {far_out[1]:.1e}
+weighted by variance: {by_variance:.2f}, not {mu_12:.2f}
+off by {off["right"]:.3f}; weights exchanged: {off["exchanged"]:.3f}
+the observation as it is: {off["observation"]:.3f}
+best width by the KL: {stds[full.argmin()]:.2f}
+without its log: {stds[no_log.argmin()]:.2f}, at {no_log.min():.2f}
+""".strip()
+)
 
 # %% [markdown]
 # *Standard deviations added.* It is variances that add. With two noises, 0.3 and 0.4, the slip makes 0.7 of what is 0.5, and that may go unnoticed. After a thousand equal noises it makes 1000 of what is 31.6. The same numbers come out, and correctly so, if one noise is used a thousand times: draw a fresh one each time.
@@ -1517,16 +1527,16 @@ print(f"halfway, by the circle: {halfway.norm():.0f}")
 # $$
 # \begin{aligned}
 # \text{draw} \quad & x = \mu + \sigma\epsilon \ \sim\ \mathcal N(\mu, \sigma^2)\\
-# \text{scale, add} \quad & k X + k' Y \ \sim\ \mathcal N(k\mu_1 + k'\mu_2,\ k^2\sigma_1^2 + k'^2\sigma_2^2)\\
+# \text{scale, add} \quad & k X_1 + k' X_2 \ \sim\ \mathcal N(k\mu_1 + k'\mu_2,\ k^2\sigma_1^2 + k'^2\sigma_2^2)\\
 # \text{multiply densities} \quad & 1/\sigma_{12}^2 = 1/\sigma_1^2 + 1/\sigma_2^2, \qquad \mu_{12} = \sigma_{12}^2\,(\mu_1/\sigma_1^2 + \mu_2/\sigma_2^2)\\
-# \text{condition} \quad & x \mid y \ \sim\ \mathcal N\bigl(\mu_x + \tfrac{c}{\sigma_y^2}(y - \mu_y),\ \sigma_x^2 - \tfrac{c^2}{\sigma_y^2}\bigr)\\
+# \text{condition} \quad & x \mid y \ \sim\ \mathcal N\bigl(\mu_x + \tfrac{\sigma_{xy}}{\sigma_y^2}(y - \mu_y),\ \sigma_x^2 - \tfrac{\sigma_{xy}^2}{\sigma_y^2}\bigr)\\
 # \text{compare} \quad & \mathrm{KL}(q\,\|\,p) = \tfrac12\bigl[\log\tfrac{\sigma_2^2}{\sigma_1^2} - 1 + \tfrac{\sigma_1^2 + (\mu_1 - \mu_2)^2}{\sigma_2^2}\bigr]\\
 # \text{equal widths} \quad & \mathrm{KL}(q\,\|\,p) = |\mu_1 - \mu_2|^2 / (2\sigma^2)\\
 # \text{length} \quad & |\epsilon| \approx \sqrt d
 # \end{aligned}
 # $$
 #
-# Adding numbers adds variances; multiplying densities adds precisions. $X$ and $Y$ are independent here; $c$ is a covariance. In the KL the first argument draws, and the second is judged.
+# Adding numbers adds variances; multiplying densities adds precisions. $X_1$ and $X_2$ are independent; $\sigma_{xy}$ is a covariance. In the KL the first argument draws, and the second is judged.
 # :::
 #
 # With these tools in hand, chapter 2 takes a picture and noises it a thousand times, and finds that it need only be done once.
