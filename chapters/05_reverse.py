@@ -36,9 +36,10 @@ width = torch.tensor([0.2, 0.2])  # standard deviations
 
 
 def bell(x, mean, var):
-    return torch.exp(-((x - mean) ** 2) / (2 * var)) / (
-        2 * math.pi * var
-    ).sqrt()
+    return (
+        torch.exp(-((x - mean) ** 2) / (2 * var))
+        / (2 * math.pi * var).sqrt()
+    )
 
 
 y = torch.linspace(-4, 4, 2001)
@@ -46,9 +47,7 @@ fig, panels = plt.subplots(1, 3, figsize=(6.4, 2.3), sharex=True)
 for ax, u in zip(panels, (500, 200, 100), strict=True):
     a_u, back = alpha_bar[u], alpha_bar[600] / alpha_bar[u]
     seen = bell(0.0, back.sqrt() * y, 1 - back)  # Bayes, see below
-    humps = bell(
-        y[:, None], a_u.sqrt() * m, a_u * width**2 + 1 - a_u
-    )
+    humps = bell(y[:, None], a_u.sqrt() * m, a_u * width**2 + 1 - a_u)
     true = seen * (humps @ w)
     true /= torch.trapezoid(true, y)
     spread = torch.trapezoid(true * y**2, y)
@@ -107,10 +106,9 @@ from ddpm_lib.claims import claim, mean, variance
 
 hump = torch.multinomial(w, 2_000_000, replacement=True)
 x_0 = m[hump] + width[hump] * torch.randn(2_000_000)
-x_u = (
-    alpha_bar[u].sqrt() * x_0
-    + (1 - alpha_bar[u]).sqrt() * torch.randn(2_000_000)
-)
+x_u = alpha_bar[u].sqrt() * x_0 + (
+    1 - alpha_bar[u]
+).sqrt() * torch.randn(2_000_000)
 x_t = alpha.sqrt() * x_u + beta.sqrt() * torch.randn(2_000_000)
 
 thresholds = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0])
@@ -528,7 +526,23 @@ explorable(
 )
 
 # %% [markdown]
-# From a large $t$, where you stand hardly matters: $x_t$ is nearly all noise, and the kernel depends on it little. What matters is where you go. Below $u \approx 170$ the humps are too narrow for one Gaussian. From a small $t$ it is different. Near a hump the step is as good as Gaussian whatever its length; in the valley between the humps you do not know to which one to return, and there the Gaussian is at its worst.
+# The next cell computes the answers.
+
+# %% tags=["nbval-check-output"]
+for t_, x_ in ((600, 0.0), (100, 0.0), (100, 0.5)):
+    at = torch.tensor([x_])
+    kl_of = [
+        gap(*reverse(at, alpha_bar[t_], alpha_bar[u_])).item()
+        for u_ in range(t_)
+    ]
+    short = [u_ for u_ in range(t_) if kl_of[u_] <= 0.1]
+    print(
+        f"from t = {t_} at x_t = {x_}: below 0.1 nats down to "
+        f"u = {short[0]}; to u = 0 it is {kl_of[0]:.4f}"
+    )
+
+# %% [markdown]
+# From $t = 600$ the step may go back to about $u = 160$, where the humps have become too narrow for one Gaussian, and it hardly matters where you stand: $x_{600}$ is nearly all noise. From $t = 100$ it matters a lot. In the valley, at $x_t = 0$, you do not know to which hump to return, and a step to $u = 0$ is off by more than half a nat. At $x_t = 0.5$ you know, and the Gaussian is good for a step of any length.
 #
 # ## Small steps
 #
@@ -601,9 +615,7 @@ claim(
         "the sign of the score": slope(
             X / sp.sqrt(A) - b * G / (A - b * Hs), b / (A - b * Hs)
         ),
-        "√α missing": slope(
-            X + b * G / (A - b * Hs), b / (A - b * Hs)
-        ),
+        "√α missing": slope(X + b * G / (A - b * Hs), b / (A - b * Hs)),
         "the curvature forgotten": slope(
             X / sp.sqrt(A) + b * G / A, b / A
         ),
@@ -834,9 +846,7 @@ print("   beta    KL at 0   KL at 0.5   at 0.5 with variance beta")
 for step in steps:
     kernel = reverse(where, a_t, a_t / (1 - step))
     gaps.append(gap(*kernel))
-    fixed.append(
-        gaps[-1] + kl_gaussians(moments(*kernel)[1] / step)
-    )
+    fixed.append(gaps[-1] + kl_gaussians(moments(*kernel)[1] / step))
     print(
         "{:.5f}    {:.1e}     {:.1e}   {:.1e}".format(
             step, *gaps[-1], fixed[-1][1]
@@ -844,18 +854,20 @@ for step in steps:
     )
 gaps, fixed = torch.stack(gaps), torch.stack(fixed)
 orders = torch.log2(torch.cat([gaps, fixed[:, 1:]], 1)[-2:])
-print("last order", "  ".join(f"{x:.2f}" for x in orders[0] - orders[1]))
+print(
+    "last order", "  ".join(f"{x:.2f}" for x in orders[0] - orders[1])
+)
 
-# %% tags=["figure"] mystnb={"image": {"alt": "A log-log plot of KL against beta from 0.006 to 0.2, three nearly straight lines. The steepest, the best Gaussian at x_t = 0, falls from 3e-4 to 1e-10 with slope 4. The best Gaussian at x_t = 0.5 falls from 8e-4 to 1e-8 with slope 3. The Gaussian of variance beta at x_t = 0.5 falls from 1e-2 to 5e-6 with slope 2."}, "figure": {"name": "fig-orders", "caption": "The divergence of the true kernel from a Gaussian, against the variance of the step, at $t = 300$. Best Gaussian: order 3 in general, 4 at the point of symmetry. A variance that is fixed at $\\beta$ costs more: order 2."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "A log-log plot of KL against beta from 0.006 to 0.2, three nearly straight lines. The steepest, the best Gaussian at x_t = 0, falls from 3e-4 to 1e-10 with slope 4. The best Gaussian at x_t = 0.5 falls from 8e-4 to 1e-8 with slope 3. The Gaussian of variance beta at x_t = 0.5 falls from 1e-3 to 4e-7 with slope 2."}, "figure": {"name": "fig-orders", "caption": "The divergence of the true kernel from a Gaussian, against the variance of the step, at $t = 300$. Best Gaussian: order 3 in general, 4 at the point of symmetry. A variance that is fixed at $\\beta$ costs more: order 2."}}
 fig, ax = plt.subplots(figsize=(5.6, 3.3))
 ax.loglog(steps, fixed[:, 1], color=GRAY, ls=":", marker="s", ms=4)
 ax.loglog(steps, gaps[:, 1], color=MODEL, ls="-", marker="o", ms=4)
 ax.loglog(steps, gaps[:, 0], color=MODEL, ls="--", marker="^", ms=4)
 ax.annotate(
-    r"variance $\beta$, $x_t = 0.5$", (0.0066, 5e-5), color=GRAY
+    r"variance $\beta$, $x_t = 0.5$", (0.0066, 4e-6), color=GRAY
 )
-ax.annotate("best, $x_t = 0.5$", (0.0066, 4e-7), color=MODEL)
-ax.annotate("best, $x_t = 0$", (0.03, 4e-9), color=MODEL)
+ax.annotate("best, $x_t = 0.5$", (0.0066, 8e-8), color=MODEL)
+ax.annotate("best, $x_t = 0$", (0.028, 6e-9), color=MODEL)
 ax.set(xlabel=r"$\beta$", ylabel="KL in nats")
 plt.show()
 
@@ -896,9 +908,10 @@ for steps_ in (1, 2, 4, 8, 16, 32, 63, 125, 250, 500, 1000):
     print(f"{steps_:>4}   {best_:>13.6f}  {upper:>8.4f}   {lower:.3f}")
 
 # %% [markdown]
-# From $T = 125$ on, each doubling divides the first column by about four and the second by about two, as the orders say. At $T = 1000$ the best Gaussians together miss $6 \cdot 10^{-5}$ nats, and those with variance $\beta_t$ miss 0.008. At $T = 4$ both miss most of a nat, more than the $\log 2 = 0.69$ that it takes to say which of the two humps $x_0$ belongs to. A thousand steps buy Gaussians.
+# Towards the end of the table each doubling divides the first column by nearly four and the second by two, as the orders say. At $T = 1000$ the best Gaussians together miss $6 \cdot 10^{-5}$ nats, and those with variance $\beta_t$ miss 0.008. With four steps even the best miss 0.7 nats, about the $\log 2 = 0.69$ that it takes to say which of the two humps $x_0$ belongs to. A thousand steps make the Gaussian answer true.
 #
 # The third column does not fall. We come to it in a moment. First look at what these numbers mean for samples: start at $\mathcal N(0, 1)$ and walk back with $T$ of the best Gaussians.
+
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Three histograms of samples, each with the true density of two narrow humps at minus 1 and 1 as a line. With 2 steps the samples form one broad bell around 0. With 8 steps there are two low wide humps with many samples between them. With 125 steps the histogram fills the two humps of the line."}, "figure": {"name": "fig-steps", "caption": "Twenty thousand samples made by $T$ Gaussian steps, each with exactly the right mean and variance (bars), and the density of the data (line). Only the Gaussian shape is wrong, and with few steps that is enough to miss the humps."}}
 def walk(T, n=20_000):
@@ -967,8 +980,9 @@ every_t = torch.arange(2, T + 1)
 point = exact.isotropic(torch.ones(1), torch.tensor([[0.7]]), 0.0)
 claim(
     "eq:sigma-lower",
-    got=exact.reverse(schedule, point, 0.1 * torch.ones(T - 1, 1), every_t)
-    .variances.flatten(),
+    got=exact.reverse(
+        schedule, point, 0.1 * torch.ones(T - 1, 1), every_t
+    ).variances.flatten(),
     want=beta_t[2:] * (1 - alpha_bar[1:-1]) / (1 - alpha_bar[2:]),
     rejects={
         "β": beta_t[2:],
@@ -1059,7 +1073,7 @@ print(
 # %% [markdown]
 # At $t = 32$, between the humps, the true variance is 1.24 times $\beta_t$. No value of $\sigma_t^2$ between the two bounds is right there. It costs little, because hardly any $x_t$ lies there: the average stays just below 1.
 #
-# The same table explains the third column of the sum. At $t = 2$ the lower bound $\tilde\beta_t$ is little more than half of $\beta_t$, and the truth is close to $\beta_t$: our data have a width of 0.2, and the noise of two steps is far narrower, so within it a hump is nearly flat, and $x_0$ is almost as much in doubt as $x_1$. A model that answers with $\tilde\beta_t$ is much too sure of itself in the last few steps. The next cell sums those up.
+# The same table explains the third column of the sum. At $t = 2$ the lower bound $\tilde\beta_t$ is less than half of $\beta_t$, and the truth is close to $\beta_t$. Our data have a width of 0.2, and the noise of two steps is far narrower. Seen from $x_2$ the hump is nearly flat, and $x_2$ leaves $x_0$ as much in doubt as if there were no hump at all. A model that answers with $\tilde\beta_t$ is much too sure of itself in the last few steps. The next cell sums those up.
 
 # %% tags=["nbval-check-output"]
 x, parts = torch.linspace(-4.5, 4.5, 121), []
@@ -1071,9 +1085,10 @@ for t_ in range(2, T + 1):
 parts = torch.stack(parts)
 print(f"beta_tilde, t = 2..1000: {parts.sum():.3f} nats")
 print(f"of these, t = 2..10:     {parts[:9].sum():.3f} nats")
+print(f"standard deviation of step 10: {beta_t[10].sqrt():.3f}")
 
 # %% [markdown]
-# Nearly all of the cost sits in nine steps, where a thousandth of a pixel's range is at stake. It hurts the likelihood and leaves the samples as they are. {cite:t}`nichol2021` learn $\sigma_t^2$, between the two bounds on a logarithmic scale, and gain most of their likelihood in the first steps of the process. Real pictures are in this respect somewhere between our humps and a point.
+# Nearly nine tenths of the cost sit in nine steps, each of which moves a pixel by less than 0.02. So the choice matters for the likelihood and can hardly be seen in the samples. {cite:t}`nichol2021` let the network choose $\sigma_t^2$ between the two bounds, on a logarithmic scale, to improve the likelihood.
 #
 # ## Many pixels
 #
@@ -1115,7 +1130,7 @@ claim(
 # %% [markdown]
 # ## Where tutorials go wrong
 #
-# The slips of this chapter are slips of a bar: what stands to its right. The cell computes what they cost, and walks back a thousand steps with each of three wrong means.
+# The slips of this chapter are slips of a bar: what stands to its right. The cell computes what they cost, and walks back a thousand steps with each of three wrong means, with the exact score of the mixture.
 
 
 # %% tags=["nbval-check-output"]
@@ -1128,16 +1143,18 @@ print(f"kurtosis {kurtosis.item():.2f}")
 
 one = torch.ones(1)
 weights, means, _ = reverse(one, alpha_bar[300], alpha_bar[100])
-print(f"x_300 = 1: weight of the right hump {weights[0, 1]:.3f}", end="")
+print(
+    f"x_300 = 1: weight of the right hump {weights[0, 1]:.3f}", end=""
+)
 print(f", mean of x_100 {(weights * means).sum():.3f}", end=", ")
 print(f"with prior weights {(w * means).sum():.3f}")
 
 
 def walk_back(mean, n=4000):
-    x = torch.randn(n)
+    x = torch.randn(n, 1)
     for t in range(T, 0, -1):
-        (score,) = log_density_derivatives(x, alpha_bar[t], order=1)
-        noise = beta_t[t].sqrt() * torch.randn(n) if t > 1 else 0
+        score = exact.score(exact.noised(schedule, mixture, t), x)
+        noise = beta_t[t].sqrt() * torch.randn(n, 1) if t > 1 else 0
         x = mean(x, score, t) + noise
     return x
 
@@ -1146,11 +1163,176 @@ alpha_t = schedule.alpha
 for name, rule in {
     "right": lambda x, g, t: (x + beta_t[t] * g) / alpha_t[t].sqrt(),
     "no √α": lambda x, g, t: x + beta_t[t] * g,
-    "half": lambda x, g, t: (x + beta_t[t] / 2 * g)
-    / alpha_t[t].sqrt(),
+    "no score": lambda x, g, t: x / alpha_t[t].sqrt(),
     "sign": lambda x, g, t: (x - beta_t[t] * g) / alpha_t[t].sqrt(),
 }.items():
-    print(f"{name:>6}: std of the samples {walk_back(rule).std():.3g}")
+    x = walk_back(rule)
+    print(
+        f"{name:>8}: std {x.std():.2g}, mean of |x| {x.abs().mean():.2g}"
+    )
 
 # %% [markdown]
-# PROSE
+# *One bar, two conditions.* Two of the texts that this course grew from derive $\tilde\mu$ and $\tilde\beta$ and then call the result $q(x_{t-1} \mid x_t)$. It is $q(x_{t-1} \mid x_t, x_0)$. For one step the difference is small. For the way from 600 to 100 the true variance is 1.03 and the one with $x_0$ known is 0.10: the term $c_0^2 \operatorname{Var}[x_0 \mid x_t]$ of {eq}`eq:reverse-variance` is missing, which is nine tenths of it. Whoever skips times with this formula and a guessed $x_0$ gets steps that are far too sure of themselves. {eq}`eq:reverse-variance` rejects it.
+#
+# *The reverse of a Gaussian step is Gaussian.* It is stated as a fact, sometimes with Bayes' rule as the reason. It is true if $x_u$ is Gaussian itself, and it becomes true as $\beta \to 0$. In between it is false: the kernel from 600 to 100 has the kurtosis 1.50, half of a Gaussian's 3. {eq}`eq:reverse-mixture` rejects the single Gaussian.
+#
+# *The old weights.* A mixture goes back to a mixture, and it is tempting to keep the weights $w_k$. But $x_t$ tells which hump is likely. At $x_{300} = 1$ the right hump has 0.88 of the weight; with the prior weights, the mean of $x_{100}$ comes out as 0.15 instead of 0.81, almost undecided between two humps of which one is nearly excluded.
+#
+# *The noise subtracted again.* Solving $x_t = \sqrt{\alpha_t}\,x_{t-1} + \sqrt{\beta_t}\,\epsilon_t$ for $x_{t-1}$, with a fresh draw for $\epsilon_t$, gives a step back without the score. It treats $x_t$ as independent of the noise that is in it. The samples end with a standard deviation of about 200, where the data have 1.02.
+#
+# *The sign of the score.* The score points uphill, and the step back goes uphill. With the other sign the walk runs away, and overflow is only a question of time.
+#
+# *No $\sqrt{\alpha_t}$.* This is the quiet one. Without the division, the standard deviation of the samples is 0.96 instead of 1.02, and the humps stand a little too near to 0, because at each of the last steps the score almost makes up for it. No picture would betray it. {eq}`eq:reverse-mean` rejects it.
+#
+# *"$\beta_t$ is the upper bound."* Yes, for the average over $x_t$ and for data of variance 1. At a single $x_t$ the true variance is up to 1.24 times $\beta_t$, as the table showed. And the lower bound is no safe choice either: all steps with $\tilde\beta_t$ together cost 0.44 nats, those with $\beta_t$ 0.008.
+#
+# ## Exercises
+#
+# :::{exercise} Two points
+# :label: ex-two-points
+#
+# With pencil and calculator. Let the humps be points: $x_0$ is $-1$ or $1$ with probability $\tfrac12$ each, width 0. You stand at $x_{300} = 0$. What is the variance of $x_{100}$? You may use $\bar\alpha_{100} = 0.8951$ and $\bar\alpha_{300} = 0.3935$. First say what $\operatorname{Var}[x_0 \mid x_{300} = 0]$ is.
+# :::
+
+# %%
+from ddpm_lib.checks import reverse as check
+
+doubt_about_x_0 = ...
+variance_of_x_100 = ...
+check.two_points(doubt_about_x_0, variance_of_x_100)
+
+# %% [markdown]
+# :::{solution-start} ex-two-points
+# :class: dropdown
+# :::
+#
+# By symmetry both points are equally probable at $x_{300} = 0$, so $x_0$ is $\pm 1$ with probability $\tfrac12$ and has the variance 1. With $\alpha = 0.3935/0.8951 = 0.4396$ we have $\beta = 0.5604$. Then $\tilde\beta = 0.5604 \cdot 0.1049/0.6065 = 0.0969$ and $c_0 = \sqrt{0.8951}\cdot 0.5604/0.6065 = 0.8742$. Together $0.0969 + 0.8742^2 = 0.861$. Nearly all of it is doubt about which point it was.
+
+# %% tags=["solution", "nbval-check-output"]
+beta_ = 1 - alpha_bar[300] / alpha_bar[100]
+c_0 = alpha_bar[100].sqrt() * beta_ / (1 - alpha_bar[300])
+own = beta_ * (1 - alpha_bar[100]) / (1 - alpha_bar[300])
+check.two_points(1.0, own + c_0**2)
+print(f"beta_tilde {own:.4f}, c_0 {c_0:.4f}, sum {own + c_0**2:.3f}")
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+#
+# :::{exercise} What a noisy pixel says
+# :label: ex-responsible
+#
+# Write the responsibilities $w_k(x_t)$ as a function, for any weights, means and widths. It gets $\bar\alpha_t$ as `a_t`. Before you run it: which hump does a point far away to the right belong to, if one hump is wide and the other narrow?
+# :::
+
+
+# %%
+def responsibilities(x_t, a_t, w, m, width):
+    """x_t: (N,), w, m, width: (K,)  ->  (N, K)"""
+    return ...
+
+
+check.responsibilities(responsibilities)
+
+# %% [markdown]
+# :::{solution-start} ex-responsible
+# :class: dropdown
+# :::
+#
+# Prior weight times density, divided by the sum. The variance of hump $k$ at time $t$ is $\bar\alpha_t\varsigma_k^2 + 1 - \bar\alpha_t$, and it stands in the exponent and in the factor before it. Far away the wide hump wins, even if its mean is on the other side: its tail falls more slowly.
+
+
+# %% tags=["solution"]
+def responsibilities(x_t, a_t, w, m, width):
+    """x_t: (N,), w, m, width: (K,)  ->  (N, K)"""
+    v_t = a_t * width**2 + 1 - a_t
+    parts = w * bell(x_t[:, None], a_t.sqrt() * m, v_t)
+    return parts / parts.sum(1, keepdim=True)
+
+
+check.responsibilities(responsibilities)
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+#
+# :::{exercise} In the valley
+# :label: ex-valley
+#
+# With pencil. Two humps of equal weight stand at $-m$ and $m$, with widths $\varsigma$ such that $m^2 + \varsigma^2 = 1$: data of variance 1. Find $\frac{d^2}{dx_t^2}\log q(x_t)$ at $x_t = 0$ and write it as a function of $\bar\alpha_t$ and $\varsigma$. Then show that the true variance of a step back from $x_t = 0$ is larger than $\beta$, at every $t$ and for every step length.
+# :::
+
+
+# %%
+def curvature_in_the_valley(a_t, width):
+    return ...
+
+
+check.valley(curvature_in_the_valley)
+
+# %% [markdown]
+# :::{solution-start} ex-valley
+# :class: dropdown
+# :::
+#
+# Write $M = \sqrt{\bar\alpha_t}\,m$ and $v = \bar\alpha_t\varsigma^2 + 1 - \bar\alpha_t$. The sum of the two bells is proportional to $e^{-x^2/2v}\,(e^{Mx/v} + e^{-Mx/v})$, hence $\log q(x) = -x^2/(2v) + \log\cosh(Mx/v)$ plus a constant. The second derivative of $\log\cosh(rx)$ is $r^2/\cosh^2(rx)$, at 0 it is $r^2$. So the curvature is $-1/v + M^2/v^2 = -1/v + \bar\alpha_t m^2/v^2$.
+#
+# With $m^2 = 1 - \varsigma^2$ we have $\bar\alpha_t m^2 = \bar\alpha_t - \bar\alpha_t\varsigma^2 = 1 - v$. So the curvature is $-1/v + (1 - v)/v^2 = (1 - 2v)/v^2$. Compare with $-1$: add 1, and get $(1 - 2v + v^2)/v^2 = (1 - v)^2/v^2$, which is positive. So $(\log q)'' > -1$, and by {eq}`eq:reverse-width` the variance is larger than $\beta$. In the valley it always is.
+
+
+# %% tags=["solution"]
+def curvature_in_the_valley(a_t, width):
+    v = a_t * width**2 + 1 - a_t
+    return (1 - 2 * v) / v**2
+
+
+check.valley(curvature_in_the_valley)
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+#
+# :::{exercise} A budget of steps
+# :label: ex-budget
+#
+# Somebody wants the sum of the divergences to be one millionth of a nat. Predict from the last row of the table of sums how many steps that takes with the best variance, and how many with $\sigma_t^2 = \beta_t$.
+# :::
+
+# %%
+steps_with_best_variance = ...
+steps_with_variance_beta = ...
+check.budget(steps_with_best_variance, steps_with_variance_beta)
+
+# %% [markdown]
+# :::{solution-start} ex-budget
+# :class: dropdown
+# :::
+#
+# The first sum falls like $T^{-2}$. It must fall by the factor 61, so $T$ must grow by $\sqrt{61}$, from 1000 to about 7800. The second falls like $T^{-1}$ and must fall by the factor 7900, so it takes about 7.9 million steps. It is the variance that is expensive to get wrong, not the shape. Learning $\sigma_t^2$ {cite:p}`nichol2021` buys exactly this, as far as the variance depends on $t$ alone.
+
+# %% tags=["solution"]
+check.budget(1000 * (6.1e-5 / 1e-6) ** 0.5, 1000 * 0.0079 / 1e-6)
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+#
+# :::{admonition} Card: the true step back
+# :class: card
+#
+# For a step from $t$ back to $u$, with $\alpha = \bar\alpha_t/\bar\alpha_u$ and $\beta = 1 - \alpha$, and with $x_0$ unknown:
+#
+# $$
+# \begin{aligned}
+# \text{Bayes} \quad & q(x_u \mid x_t) = q(x_t \mid x_u)\,q(x_u)/q(x_t)\\
+# \text{mean} \quad & \bigl(x_t + \beta\,(\log q(x_t))'\bigr)/\sqrt\alpha\\
+# \text{variance} \quad & \tilde\beta + c_0^2\operatorname{Var}[x_0 \mid x_t] = \tfrac\beta\alpha\bigl(1 + \beta\,(\log q(x_t))''\bigr) = \beta + O(\beta^2)\\
+# \text{gap of the best Gaussian} \quad & \beta^3\,\bigl((\log q)'''\bigr)^2/12 + \dots\\
+# \text{model} \quad & p_\theta(x_{t-1} \mid x_t) = \mathcal N\bigl(\mu_\theta(x_t, t),\ \sigma_t^2 I\bigr)
+# \end{aligned}
+# $$
+#
+# The best Gaussian has the mean and the variance of the truth. $\sigma_t^2 = \tilde\beta_t$ is right for a known point and a lower bound always; $\sigma_t^2 = \beta_t$ is right for $\mathcal N(0, I)$ and an upper bound on average, for data of variance 1.
+# :::
+#
+# We have a model with a hole in it, $\mu_\theta$, and a measure of how wrong each step is; chapter 6 shows that the sum of these measures bounds $-\log p_\theta(x_0)$, which is what training makes small.
