@@ -17,6 +17,7 @@
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Three panels, each with a solid curve and a dashed Gaussian bell, for a way back from t = 600 and x_t = 0. Back to u = 500 the two curves lie on each other, one bell. Back to u = 200 the solid curve has a flat top with two low humps that the bell does not have. Back to u = 100 the solid curve has two tall separate humps near minus 0.9 and 0.9, and the bell is highest at 0, where the solid curve is lowest."}, "figure": {"name": "fig-kernels", "caption": "Where was $x_u$, if $x_{600} = 0$? The true distribution (solid) and the best Gaussian (dashed), for data from two narrow humps at $-1$ and $1$. See that the Gaussian is right for a short way back and wrong for a long one."}}
 import math
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import torch
@@ -290,7 +291,7 @@ claim(
 
 
 # %%
-def reverse(x_t, a_t, a_u, w=w, m=m, width=width):
+def reverse(x_t, a_t, a_u):
     """q(x_u | x_t): weights and means (N, K), variances (K,)."""
     alpha = a_t / a_u
     v_t = a_t * width**2 + 1 - a_t
@@ -542,7 +543,7 @@ for t_, x_ in ((600, 0.0), (100, 0.0), (100, 0.5)):
     )
 
 # %% [markdown]
-# From $t = 600$ the step may go back to about $u = 160$, where the humps have become too narrow for one Gaussian, and it hardly matters where you stand: $x_{600}$ is nearly all noise. From $t = 100$ it matters a lot. In the valley, at $x_t = 0$, you do not know to which hump to return, and a step to $u = 0$ is off by more than half a nat. At $x_t = 0.5$ you know, and the Gaussian is good for a step of any length.
+# From $t = 600$ the step may go back to about $u = 160$, where the humps have become too narrow for one Gaussian, and it hardly matters where you stand: $x_{600}$ is nearly all noise. From $t = 100$ it matters a lot. In the valley, at $x_t = 0$, you do not know to which hump to return, and a step to $u = 0$ is off by 0.79 nats. At $x_t = 0.5$ you know, and the Gaussian is good for a step of any length.
 #
 # ## Small steps
 #
@@ -888,7 +889,7 @@ def total(T):
     times = torch.linspace(0, 1000, T + 1).round().long().tolist()
     x = torch.linspace(-4.5, 4.5, 121)
     sums = torch.zeros(3)
-    for u, t in zip(times[:-1], times[1:], strict=True):
+    for u, t in pairwise(times):
         a_t, a_u = alpha_bar[t], alpha_bar[u]
         share = density(x, w, *noised(t)) * (x[1] - x[0])
         kernel = reverse(x, a_t, a_u)
@@ -918,7 +919,7 @@ def walk(T, n=20_000):
     """n samples from T steps of the best Gaussian."""
     times = torch.linspace(1000, 0, T + 1).round().long().tolist()
     x = torch.randn(n)
-    for t, u in zip(times[:-1], times[1:], strict=True):
+    for t, u in pairwise(times):
         mean, var, _ = moments(*reverse(x, alpha_bar[t], alpha_bar[u]))
         x = mean + var.sqrt() * torch.randn(n)
     return x
@@ -1144,10 +1145,10 @@ print(f"kurtosis {kurtosis.item():.2f}")
 one = torch.ones(1)
 weights, means, _ = reverse(one, alpha_bar[300], alpha_bar[100])
 print(
-    f"x_300 = 1: weight of the right hump {weights[0, 1]:.3f}", end=""
+    f"x_300 = 1: weight of the right hump {weights[0, 1]:.2f}", end=""
 )
-print(f", mean of x_100 {(weights * means).sum():.3f}", end=", ")
-print(f"with prior weights {(w * means).sum():.3f}")
+print(f", mean of x_100 {(weights * means).sum():.2f}", end=", ")
+print(f"with prior weights {(w * means).sum():.2f}")
 
 
 def walk_back(mean, n=4000):
@@ -1168,7 +1169,7 @@ for name, rule in {
 }.items():
     x = walk_back(rule)
     print(
-        f"{name:>8}: std {x.std():.2g}, mean of |x| {x.abs().mean():.2g}"
+        f"{name:>8}: std {x.std():.3g}, mean of |x| {x.abs().mean():.3g}"
     )
 
 # %% [markdown]
@@ -1178,11 +1179,11 @@ for name, rule in {
 #
 # *The old weights.* A mixture goes back to a mixture, and it is tempting to keep the weights $w_k$. But $x_t$ tells which hump is likely. At $x_{300} = 1$ the right hump has 0.88 of the weight; with the prior weights, the mean of $x_{100}$ comes out as 0.15 instead of 0.81, almost undecided between two humps of which one is nearly excluded.
 #
-# *The noise subtracted again.* Solving $x_t = \sqrt{\alpha_t}\,x_{t-1} + \sqrt{\beta_t}\,\epsilon_t$ for $x_{t-1}$, with a fresh draw for $\epsilon_t$, gives a step back without the score. It treats $x_t$ as independent of the noise that is in it. The samples end with a standard deviation of about 200, where the data have 1.02.
+# *The noise subtracted again.* Solving $x_t = \sqrt{\alpha_t}\,x_{t-1} + \sqrt{\beta_t}\,\epsilon_t$ for $x_{t-1}$, with a fresh draw for $\epsilon_t$, gives a step back without the score. It treats $x_t$ as independent of the noise that is in it. The samples end with a standard deviation above 200, where the data have 1.02.
 #
-# *The sign of the score.* The score points uphill, and the step back goes uphill. With the other sign the walk runs away, and overflow is only a question of time.
+# *The sign of the score.* The score points uphill, and the step back goes uphill. With the other sign the walk runs away: the standard deviation ends near $10^8$, and a picture would be clipped to black and white.
 #
-# *No $\sqrt{\alpha_t}$.* This is the quiet one. Without the division, the standard deviation of the samples is 0.96 instead of 1.02, and the humps stand a little too near to 0, because at each of the last steps the score almost makes up for it. No picture would betray it. {eq}`eq:reverse-mean` rejects it.
+# *No $\sqrt{\alpha_t}$.* This is the quiet one. Without the division, the standard deviation of the samples is 0.96 instead of 1.02, and the humps stand near $\pm 0.94$ instead of $\pm 1$. At the last steps the score is strong and makes up for most of the slip. No picture would betray it. {eq}`eq:reverse-mean` rejects it.
 #
 # *"$\beta_t$ is the upper bound."* Yes, for the average over $x_t$ and for data of variance 1. At a single $x_t$ the true variance is up to 1.24 times $\beta_t$, as the table showed. And the lower bound is no safe choice either: all steps with $\tilde\beta_t$ together cost 0.44 nats, those with $\beta_t$ 0.008.
 #
@@ -1191,7 +1192,7 @@ for name, rule in {
 # :::{exercise} Two points
 # :label: ex-two-points
 #
-# With pencil and calculator. Let the humps be points: $x_0$ is $-1$ or $1$ with probability $\tfrac12$ each, width 0. You stand at $x_{300} = 0$. What is the variance of $x_{100}$? You may use $\bar\alpha_{100} = 0.8951$ and $\bar\alpha_{300} = 0.3935$. First say what $\operatorname{Var}[x_0 \mid x_{300} = 0]$ is.
+# With pencil and calculator. Let the humps be points: $x_0$ is $-1$ or $1$ with probability $\tfrac12$ each, width 0. You stand at $x_{300} = 0$. What is the variance of $x_{100}$? You may use $\bar\alpha_{100} = 0.8970$ and $\bar\alpha_{300} = 0.3964$. First say what $\operatorname{Var}[x_0 \mid x_{300} = 0]$ is.
 # :::
 
 # %%
@@ -1206,14 +1207,16 @@ check.two_points(doubt_about_x_0, variance_of_x_100)
 # :class: dropdown
 # :::
 #
-# By symmetry both points are equally probable at $x_{300} = 0$, so $x_0$ is $\pm 1$ with probability $\tfrac12$ and has the variance 1. With $\alpha = 0.3935/0.8951 = 0.4396$ we have $\beta = 0.5604$. Then $\tilde\beta = 0.5604 \cdot 0.1049/0.6065 = 0.0969$ and $c_0 = \sqrt{0.8951}\cdot 0.5604/0.6065 = 0.8742$. Together $0.0969 + 0.8742^2 = 0.861$. Nearly all of it is doubt about which point it was.
+# By symmetry both points are equally probable at $x_{300} = 0$, so $x_0$ is $\pm 1$ with probability $\tfrac12$ and has the variance 1. With $\alpha = 0.3964/0.8970 = 0.4419$ we have $\beta = 0.5581$. Then $\tilde\beta = 0.5581 \cdot 0.1030/0.6036 = 0.0952$ and $c_0 = \sqrt{0.8970}\cdot 0.5581/0.6036 = 0.8757$. Together $0.0952 + 0.8757^2 = 0.862$. Nearly all of it is doubt about which point it was.
 
 # %% tags=["solution", "nbval-check-output"]
 beta_ = 1 - alpha_bar[300] / alpha_bar[100]
 c_0 = alpha_bar[100].sqrt() * beta_ / (1 - alpha_bar[300])
 own = beta_ * (1 - alpha_bar[100]) / (1 - alpha_bar[300])
 check.two_points(1.0, own + c_0**2)
-print(f"beta_tilde {own:.4f}, c_0 {c_0:.4f}, sum {own + c_0**2:.3f}")
+print(f"alpha_bar {alpha_bar[100]:.4f}, {alpha_bar[300]:.4f}")
+print(f"beta {beta_:.4f}, beta_tilde {own:.4f}, c_0 {c_0:.4f}")
+print(f"sum {own + c_0**2:.3f}")
 
 # %% [markdown]
 # :::{solution-end}

@@ -18,17 +18,17 @@ def test_open_exercises_do_not_fail(capsys):
 
 
 def test_two_points():
-    reverse.two_points(1, 0.861)
-    reverse.two_points(..., 0.8611)
-    for wrong, message in [(0, "either point"), (0.25, "0 and 1"), (0.6065, "turn it round")]:
+    reverse.two_points(1, 0.862)
+    reverse.two_points(..., 0.8621)
+    for wrong, message in [(0, "either point"), (0.25, "0 and 1"), (0.6036, "turn it round")]:
         with pytest.raises(Mistake, match=message):
             reverse.two_points(wrong, ...)
     for wrong, message in [
-        (0.0969, "if x_0 were known"),
-        (0.0969 + 0.8742, "squared"),
-        (1.0969, "factor c_0"),
-        (0.7642, "doubt alone"),
-        (0.5604, "way forward"),
+        (0.0952, "if x_0 were known"),
+        (0.0952 + 0.8757, "squared"),
+        (1.0952, "factor c_0"),
+        (0.7669, "doubt alone"),
+        (0.5581, "way forward"),
     ]:
         with pytest.raises(Mistake, match=message):
             reverse.two_points(..., wrong)

@@ -28,7 +28,7 @@ def two_points(doubt: Any, variance: Any) -> None:
             "1 − alpha_bar is the variance of x_300 given x_0; turn it round.": 1 - at_t,
         },
         "Both points are equally probable, so the variance is that of ±1.",
-        rtol=1e-3,
+        rtol=5e-3,
     )
     judge(
         variance,
