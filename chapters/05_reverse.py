@@ -480,7 +480,7 @@ for u_ in (590, 550, 500, 400, 300, 200, 100, 0):
     )
 
 # %% [markdown]
-# A hundred steps at once, from 600 to 500, already add a variance of 0.67, and still the best Gaussian is off by less than a millionth of a nat. From 600 to 100 the kurtosis is 1.50 and the gap 0.33 nats: two humps, and a Gaussian that puts most of its weight into the valley between them, where there are no data. This is the right panel of the first figure.
+# A hundred steps at once, from 600 to 500, already add a variance of 0.67, and still the best Gaussian is off by less than a millionth of a nat. From 600 to 100 the kurtosis is 1.50 and the gap 0.33 nats: two humps, and a Gaussian that is highest in the valley between them, where hardly any $x_{100}$ are. This is the right panel of the first figure.
 #
 # The figure below lets you choose the step and $x_t$ yourself. The curve is {eq}`eq:reverse-mixture`, the dashed one the best Gaussian. Two things are worth finding out: how far back you can go before the divergence exceeds 0.1 nats, and for which $x_t$ it is worst. Try it from a large $t$ and from a small one.
 
@@ -530,6 +530,7 @@ explorable(
 # The next cell computes the answers.
 
 # %% tags=["nbval-check-output"]
+lines = []
 for t_, x_ in ((600, 0.0), (100, 0.0), (100, 0.5)):
     at = torch.tensor([x_])
     kl_of = [
@@ -537,10 +538,11 @@ for t_, x_ in ((600, 0.0), (100, 0.0), (100, 0.5)):
         for u_ in range(t_)
     ]
     short = [u_ for u_ in range(t_) if kl_of[u_] <= 0.1]
-    print(
-        f"from t = {t_} at x_t = {x_}: below 0.1 nats down to "
-        f"u = {short[0]}; to u = 0 it is {kl_of[0]:.4f}"
+    lines.append(
+        f"from t = {t_} at x_t = {x_}: at most 0.1 nats down to "
+        f"u = {short[0]}, {kl_of[0]:.2f} nats at u = 0"
     )
+print("\n".join(lines))
 
 # %% [markdown]
 # From $t = 600$ the step may go back to about $u = 160$, where the humps have become too narrow for one Gaussian, and it hardly matters where you stand: $x_{600}$ is nearly all noise. From $t = 100$ it matters a lot. In the valley, at $x_t = 0$, you do not know to which hump to return, and a step to $u = 0$ is off by 0.79 nats. At $x_t = 0.5$ you know, and the Gaussian is good for a step of any length.
@@ -903,10 +905,13 @@ def total(T):
     return sums
 
 
-print("   T   best variance      beta   beta_tilde (t > 1)")
+lines = ["   T   best variance      beta   beta_tilde (t > 1)"]
 for steps_ in (1, 2, 4, 8, 16, 32, 63, 125, 250, 500, 1000):
     best_, upper, lower = total(steps_)
-    print(f"{steps_:>4}   {best_:>13.6f}  {upper:>8.4f}   {lower:.3f}")
+    lines.append(
+        f"{steps_:>4}   {best_:>13.6f}  {upper:>8.4f}   {lower:.3f}"
+    )
+print("\n".join(lines))
 
 # %% [markdown]
 # Towards the end of the table each doubling divides the first column by nearly four and the second by two, as the orders say. At $T = 1000$ the best Gaussians together miss $6 \cdot 10^{-5}$ nats, and those with variance $\beta_t$ miss 0.008. With four steps even the best miss 0.7 nats, about the $\log 2 = 0.69$ that it takes to say which of the two humps $x_0$ belongs to. A thousand steps make the Gaussian answer true.
@@ -927,7 +932,13 @@ def walk(T, n=20_000):
 
 fig, panels = plt.subplots(1, 3, figsize=(6.4, 2.3), sharey=True)
 for ax, steps_ in zip(panels, (2, 8, 125), strict=True):
-    ax.hist(walk(steps_), 80, (-3, 3), density=True, color=MODEL)
+    ax.hist(
+        walk(steps_).numpy(),
+        bins=80,
+        range=(-3, 3),
+        density=True,
+        color=MODEL,
+    )
     ax.plot(y, data, color=DATA, ls="-")
     ax.set(title=f"$T = {steps_}$", xlabel="$x_0$", xlim=(-3, 3))
 panels[0].set_ylabel("density")
@@ -1160,7 +1171,7 @@ def walk_back(mean, n=4000):
     return x
 
 
-alpha_t = schedule.alpha
+lines, alpha_t = [], schedule.alpha
 for name, rule in {
     "right": lambda x, g, t: (x + beta_t[t] * g) / alpha_t[t].sqrt(),
     "no √α": lambda x, g, t: x + beta_t[t] * g,
@@ -1168,9 +1179,11 @@ for name, rule in {
     "sign": lambda x, g, t: (x - beta_t[t] * g) / alpha_t[t].sqrt(),
 }.items():
     x = walk_back(rule)
-    print(
-        f"{name:>8}: std {x.std():.3g}, mean of |x| {x.abs().mean():.3g}"
+    size = x.abs().mean()
+    lines.append(
+        f"{name:>8}: std {x.std():.3g}, mean of |x| {size:.3g}"
     )
+print("\n".join(lines))
 
 # %% [markdown]
 # *One bar, two conditions.* Two of the texts that this course grew from derive $\tilde\mu$ and $\tilde\beta$ and then call the result $q(x_{t-1} \mid x_t)$. It is $q(x_{t-1} \mid x_t, x_0)$. For one step the difference is small. For the way from 600 to 100 the true variance is 1.03 and the one with $x_0$ known is 0.10: the term $c_0^2 \operatorname{Var}[x_0 \mid x_t]$ of {eq}`eq:reverse-variance` is missing, which is nine tenths of it. Whoever skips times with this formula and a guessed $x_0$ gets steps that are far too sure of themselves. {eq}`eq:reverse-variance` rejects it.

@@ -67,7 +67,7 @@ function times({ T }, change) {
   const draw = (next) => {
     now = next;
     from.set(now.t, `${now.t} of ${T}`);
-    to.set(now.u, now.t - now.u === 1 ? `${now.u}, one step` : `${now.u}, ${now.t - now.u} steps`);
+    to.set(now.u, `${now.u} (${now.t - now.u === 1 ? "one step" : `${now.t - now.u} steps`})`);
   };
   return { node: element("div", { class: "ex-pair" }, from.node, to.node), draw };
 }
