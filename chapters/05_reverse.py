@@ -924,7 +924,7 @@ print("\n".join(lines))
 # The third column does not fall. We come to it in a moment. First look at what these numbers mean for samples: start at $\mathcal N(0, 1)$ and walk back with $T$ of the best Gaussians.
 
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Three histograms of samples, each with the true density of two narrow humps at minus 1 and 1 as a line. With 2 steps the samples form one broad bell around 0. With 8 steps there are two low wide humps with many samples between them. With 125 steps the histogram fills the two humps of the line."}, "figure": {"name": "fig-steps", "caption": "Twenty thousand samples made by $T$ Gaussian steps, each with exactly the right mean and variance (bars), and the density of the data (line). Only the Gaussian shape is wrong, and with few steps that is enough to miss the humps."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Three histograms of samples, each with the true density of two narrow humps at minus 1 and 1 as a line. With 4 steps the samples miss the humps and many lie between them. With 8 steps there are two humps, a little too low, with samples left between them. With 125 steps the histogram fills the two humps of the line."}, "figure": {"name": "fig-steps", "caption": "Twenty thousand samples made by $T$ Gaussian steps, each with exactly the right mean and variance (bars), and the density of the data (line). Only the Gaussian shape is wrong, and with few steps that is enough to miss the humps."}}
 def walk(T, n=20_000):
     """n samples from T steps of the best Gaussian."""
     times = torch.linspace(1000, 0, T + 1).round().long().tolist()
@@ -1193,7 +1193,7 @@ print("\n".join(lines))
 #
 # *The reverse of a Gaussian step is Gaussian.* It is stated as a fact, sometimes with Bayes' rule as the reason. It is true if $x_u$ is Gaussian itself, and it becomes true as $\beta \to 0$. In between it is false: the kernel from 600 to 100 has the kurtosis 1.50, half of a Gaussian's 3. {eq}`eq:reverse-mixture` rejects the single Gaussian.
 #
-# *The old weights.* A mixture goes back to a mixture, and it is tempting to keep the weights $w_k$. But $x_t$ tells which hump is likely. At $x_{300} = 1$ the right hump has 0.88 of the weight; with the prior weights, the mean of $x_{100}$ comes out as 0.15 instead of 0.81, almost undecided between two humps of which one is nearly excluded.
+# *The old weights.* A mixture goes back to a mixture, and it is tempting to keep the weights $w_k$. But $x_t$ tells which hump is likely. At $x_{300} = 1$ the right hump has 0.88 of the weight; with the prior weights, the mean of $x_{100}$ comes out as 0.15 instead of 0.80, almost undecided between two humps of which one is nearly excluded.
 #
 # *The noise subtracted again.* Solving $x_t = \sqrt{\alpha_t}\,x_{t-1} + \sqrt{\beta_t}\,\epsilon_t$ for $x_{t-1}$, with a fresh draw for $\epsilon_t$, gives a step back without the score. It treats $x_t$ as independent of the noise that is in it. The samples end with a standard deviation above 200, where the data have 1.02.
 #
