@@ -1,0 +1,145 @@
+// Chapter 5: the true kernel of a step back from t to u, and the Gaussian nearest to it.
+
+import { curve, draggable, element, format, liveSentence, plot, slider, symbol } from "./core.js";
+import { alphaBar, linearBeta } from "./schedules.js";
+import { logDensity, mixtureMean, noised, reverse } from "./mixtures.js";
+
+const RANGE = [-3, 3];
+const TOP = 1.15; // room above the curves, whose highest point is 1
+const SEEN = 0.3; // the height of q(x_t), which has a scale of its own
+const VISIBLE = 0.1; // nats
+
+/** Mean, variance and kurtosis of a mixture of one number. */
+export function moments(mixture) {
+  const [mean] = mixtureMean(mixture);
+  const { weights, means, variances } = mixture;
+  const sum = (term) => weights.reduce((total, weight, k) => total + weight * term(k), 0);
+  const apart = (k) => (means[k][0] - mean) ** 2;
+  const variance = sum((k) => variances[k] + apart(k));
+  const fourth = sum((k) => 3 * variances[k] ** 2 + 6 * variances[k] * apart(k) + apart(k) ** 2);
+  return { mean, variance, kurtosis: fourth / variance ** 2 };
+}
+
+/** KL to the Gaussian of the same mean and variance, in nats, by a sum over 801 points. */
+export function gap(mixture) {
+  const { mean, variance } = moments(mixture);
+  const [std, step] = [Math.sqrt(variance), 0.025];
+  let sum = 0;
+  for (let z = -10; z < 10 + step / 2; z += step) {
+    const log = logDensity(mixture, [mean + std * z]) + Math.log(std); // of the density of z
+    sum += Math.exp(log) * (log + (z * z + Math.log(2 * Math.PI)) / 2);
+  }
+  return sum * step;
+}
+
+/** Build the explorable; data: { T, beta_1, beta_T, mixture }, of one number. */
+export function reverseStep(stage, { T, beta_1, beta_T, mixture }) {
+  const model = { T, alpha_bar: alphaBar(linearBeta(T, beta_1, beta_T)), mixture };
+  const state = { t: 600, u: 100, x: 0 };
+  const change = (news) => {
+    Object.assign(state, news);
+    const [at_t, at_u] = [model.alpha_bar[state.t], model.alpha_bar[state.u]];
+    const kernel = reverse(mixture, [state.x], at_t, at_u);
+    const now = { ...state, beta: 1 - at_t / at_u, seen: noised(mixture, at_t), kernel };
+    Object.assign(now, moments(kernel), { gap: Math.max(gap(kernel), 0) }); // no −1e-17
+    parts.forEach((part) => part.draw(now));
+  };
+  const parts = [times, kernels, sayings].map((part) => part(model, change));
+  stage.append(...parts.map((part) => part.node));
+  change({});
+}
+
+/** Two sliders: where the step starts, and how far back it goes. */
+function times({ T }, change) {
+  let now;
+  const from = slider({
+    label: ["from step ", symbol("t")],
+    range: [1, T],
+    step: 1,
+    onInput: (t) => change({ t, u: Math.min(now.u, t - 1) }),
+  });
+  const to = slider({
+    label: ["back to step ", symbol("u")],
+    range: [0, T - 1],
+    step: 1,
+    onInput: (u) => change({ u: Math.min(u, now.t - 1) }), // u is earlier than t
+  });
+  const draw = (next) => {
+    now = next;
+    from.set(now.t, `${now.t} of ${T}`);
+    to.set(now.u, `${now.u} (${now.t - now.u === 1 ? "one step" : `${now.t - now.u} steps`})`);
+  };
+  return { node: element("div", { class: "ex-pair" }, from.node, to.node), draw };
+}
+
+/** The kernel, its best Gaussian, and q(x_t) with the x_t to drag. */
+function kernels(_, change) {
+  const area = plot({
+    name: "the true kernel and the best Gaussian",
+    x: { range: RANGE, label: ["pixel"] },
+    y: { range: [0, TOP], label: ["density, scaled"] },
+    height: 270,
+  });
+  const seen = curve(area, "seen", []);
+  const truth = curve(area, "data", []);
+  const best = curve(area, "best", []);
+  const marker = draggable(area, {
+    kind: "noise",
+    along: "x",
+    step: 0.05,
+    name: "the noisy pixel x_t",
+    position: [0, 0],
+    onMove: ([x]) => change({ x: Math.round(x * 100) / 100 }),
+  });
+  const line = (look, ...name) =>
+    element("span", { class: `ex-line ex-${look}` }, element("i", {}), ...name);
+  const legend = element(
+    "p",
+    { class: "ex-legend" },
+    line("data", "true kernel of ", symbol("x", "u")),
+    line("best", "best Gaussian"),
+    line("seen", "distribution of ", symbol("x", "t"), ", the dot"),
+  );
+  const draw = ({ kernel, mean, variance, seen: q_t, x }) => {
+    const gaussian = { weights: [1], means: [[mean]], variances: [variance] };
+    const shape = (mixture) => outline(mixture).map((at) => [at, Math.exp(logDensity(mixture, [at]))]);
+    const scaled = (points, scale) => points.map(([at, height]) => [at, height * scale]);
+    const highest = (...curves) => Math.max(...curves.flat().map(([, height]) => height));
+    const [one, two, three] = [kernel, gaussian, q_t].map(shape);
+    truth(scaled(one, 1 / highest(one, two)));
+    best(scaled(two, 1 / highest(one, two)));
+    seen(scaled(three, SEEN / highest(three)));
+    const height = (Math.exp(logDensity(q_t, [x])) * SEEN) / highest(three);
+    marker([x, height], `x_t = ${format(x)}`);
+  };
+  return { node: element("div", {}, area.node, legend), draw };
+}
+
+/** Where to draw a mixture: many points where its Gaussians are, however narrow. */
+function outline({ means, variances }) {
+  const places = means.flatMap(([mean], k) =>
+    Array.from({ length: 121 }, (_, i) => mean + Math.sqrt(variances[k]) * (i / 12 - 5)),
+  );
+  const inside = places.filter((at) => at > RANGE[0] && at < RANGE[1]);
+  return [RANGE[0], ...inside.sort((a, b) => a - b), RANGE[1]];
+}
+
+/** What is shown, and the question. */
+function sayings() {
+  const sentence = liveSentence();
+  const question = element("p", { class: "ex-question" });
+  question.append("How far back may the step go until the Gaussian is visibly wrong, by more than ");
+  question.append(`${VISIBLE} nats? And for which `, symbol("x", "t"), " is it worst? ");
+  question.append("Try ", symbol("t"), " = 600, then ", symbol("t"), " = 100.");
+  const draw = ({ t, u, x, beta, kernel, kurtosis, gap }) => {
+    const right = kernel.weights.at(-1);
+    const off = gap < 0.001 ? "less than 0.001" : format(gap);
+    sentence.say(
+      ...["From ", symbol("x", "t"), ` = ${format(x)} at step ${t} back to step ${u}: `],
+      ...[symbol("β"), ` = ${format(beta)}, the right hump has the weight ${right.toFixed(2)}, `],
+      `the kurtosis is ${kurtosis.toFixed(2)} (a Gaussian has 3), and the best Gaussian is off by `,
+      `${off} nats${gap > VISIBLE ? ", visibly wrong" : ""}.`,
+    );
+  };
+  return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
+}
