@@ -473,7 +473,7 @@ print(f"best guess squared, mean:     {guess.square().mean():6.2f}")
 #
 # $$
 # \mathbb E[\epsilon_t \mid x_t] = \frac{\sqrt{\beta_t}}{s}\;\mathbb E[\bar\epsilon_t \mid x_t] .
-# $$ (eq:step-noise)
+# $$ (eq:step-noise-share)
 #
 # The best guess of the step's noise is the same function, made small. The claim walks a hundred steps and takes the mean of the last noise times the best guess of all noise. By the tower rule, that is $\sqrt{\beta_t}/s$ times the mean square of the guess.
 
@@ -487,7 +487,7 @@ guess = guess_noise(x, t)
 square = guess_noise(draw(2_000_000, t)[2], t).square().mean()
 ratio = schedule.beta[t].sqrt() / s[t]
 claim(
-    "eq:step-noise",
+    "eq:step-noise-share",
     got=mean(last * guess),
     want=ratio * square,
     rejects={
@@ -1180,7 +1180,7 @@ for name, off in scores.items():
     print(f"{name:28} {off.square().mean():.2f}")
 
 # %% [markdown]
-# *The noise of the step.* Texts say that the network predicts the noise added at step $t$. By {eq}`eq:step-noise` the guess of that is the guess of all noise times $\sqrt{\beta_t}/s$. Even the best guess has a correlation of 0.12 with the step's noise at $t = 100$ and of 0.10 at $t = 500$. With all the noise it has 0.81 and 0.96. {numref}`ex-step-noise` shows what a sampler must do to use the small one.
+# *The noise of the step.* Texts say that the network predicts the noise added at step $t$. By {eq}`eq:step-noise-share` the guess of that is the guess of all noise times $\sqrt{\beta_t}/s$. Even the best guess has a correlation of 0.12 with the step's noise at $t = 100$ and of 0.10 at $t = 500$. With all the noise it has 0.81 and 0.96. {numref}`ex-step-sampler` shows what a sampler must do to use the small one.
 #
 # *The network finds the noise that was added.* It finds a mean. At $t = 10$ the guess for our pixel has a correlation of 0.21 with the noise that was drawn, and its loss is 0.955. That is perfect. Conversely, taking out the predicted noise at a large $t$ gives the mean of many pictures and not a picture, which is why sampling takes many steps.
 #
@@ -1256,7 +1256,7 @@ print(f"floor {average_floor:.3f}")
 # :::
 #
 # :::{exercise} A sampler for the step's noise
-# :label: ex-step-noise
+# :label: ex-step-sampler
 #
 # Suppose that a network was trained on $\epsilon_t$, the noise of the single step, and is perfect: it answers $\mathbb E[\epsilon_t \mid x_t]$. Write the mean of $x_{t-1}$ with this answer. Start from $\bigl(x_t - \tfrac{\beta_t}{s}\,\mathbb E[\bar\epsilon_t \mid x_t]\bigr)/\sqrt{\alpha_t}$.
 # :::
@@ -1271,11 +1271,11 @@ def step_mean(x_t, t, step_noise):
 check.step_mean(step_mean)
 
 # %% [markdown]
-# :::{solution-start} ex-step-noise
+# :::{solution-start} ex-step-sampler
 # :class: dropdown
 # :::
 #
-# By {eq}`eq:step-noise`, $\mathbb E[\bar\epsilon_t \mid x_t] = (s/\sqrt{\beta_t})\,\mathbb E[\epsilon_t \mid x_t]$. Insert it: $\tfrac{\beta_t}{s}\cdot\tfrac{s}{\sqrt{\beta_t}} = \sqrt{\beta_t}$, so the mean is $\bigl(x_t - \sqrt{\beta_t}\;\mathbb E[\epsilon_t \mid x_t]\bigr)/\sqrt{\alpha_t}$. It is the step {eq}`def:step` solved for $x_{t-1}$. A published sampler has this formula, but feeds it the guess of *all* noise, which is larger by $s/\sqrt{\beta_t}$. The cell runs both on the pixel with two modes. With the right answer the samples have the data's standard deviation, 1.02, and the modes a width of 0.19, close to the data's 0.20. With the guess of all noise every sample ends up far too close to the middle of its mode, and the width is 0.08.
+# By {eq}`eq:step-noise-share`, $\mathbb E[\bar\epsilon_t \mid x_t] = (s/\sqrt{\beta_t})\,\mathbb E[\epsilon_t \mid x_t]$. Insert it: $\tfrac{\beta_t}{s}\cdot\tfrac{s}{\sqrt{\beta_t}} = \sqrt{\beta_t}$, so the mean is $\bigl(x_t - \sqrt{\beta_t}\;\mathbb E[\epsilon_t \mid x_t]\bigr)/\sqrt{\alpha_t}$. It is the step {eq}`def:step` solved for $x_{t-1}$. A published sampler has this formula, but feeds it the guess of *all* noise, which is larger by $s/\sqrt{\beta_t}$. The cell runs both on the pixel with two modes. With the right answer the samples have the data's standard deviation, 1.02, and the modes a width of 0.19, close to the data's 0.20. With the guess of all noise every sample ends up far too close to the middle of its mode, and the width is 0.08.
 
 
 # %% tags=["solution", "nbval-check-output"]

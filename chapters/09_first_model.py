@@ -352,7 +352,7 @@ for first in (0, 100, 1000, 3000):
 #
 # $$
 # \underbrace{\mathbb E\lVert\epsilon - \hat\epsilon\rVert^2}_{\text{loss}} = \underbrace{\mathbb E\lVert\epsilon - \epsilon^*\rVert^2}_{\text{floor}} + \underbrace{\mathbb E\lVert\epsilon^* - \hat\epsilon\rVert^2}_{\text{the network's own error}} .
-# $$ (eq:excess)
+# $$ (eq:own-error)
 #
 # Nothing but the second term can be trained away. To see it, we need $\epsilon^*$. Chapter 8 derived it for any mixture; for the ring it becomes short. All centers lie at the same distance from zero, so in the probability that $x_t$ came from center $k$ everything cancels except a product, and with $D_t = \bar\alpha_t\varsigma^2 + 1 - \bar\alpha_t$ for the variance of a noised cluster,
 #
@@ -407,7 +407,7 @@ claim(
 # %% [markdown]
 # We call this function the *student*, because it is what a perfect network becomes that is trained on pairs $x_t = a\,x_0 + s\,\epsilon$. Later it will study wrong programs too.
 #
-# Now {eq}`eq:excess`. Its left side minus the floor is measured as in training, with drawn data and noise, sixty thousand points at each of four times. Its right side is an integral over the plane of $\lVert\epsilon^* - \hat\epsilon\rVert^2$ times the density of $x_t$, summed on a fine grid. As in the loss, both are means over the two coordinates.
+# Now {eq}`eq:own-error`. Its left side minus the floor is measured as in training, with drawn data and noise, sixty thousand points at each of four times. Its right side is an integral over the plane of $\lVert\epsilon^* - \hat\epsilon\rVert^2$ times the density of $x_t$, summed on a fine grid. As in the loss, both are means over the two coordinates.
 
 # %%
 axis = torch.linspace(-5, 5, 141)
@@ -447,7 +447,7 @@ pairs = [squared_errors(network, t, 60_000) for t in stops]
 excess = torch.stack([loss - floor for loss, floor in pairs], 1)
 roots = [(x.mean().sqrt() - y.mean().sqrt()) ** 2 for x, y in pairs]
 claim(
-    "eq:excess",
+    "eq:own-error",
     got=mean(excess),
     want=torch.stack(
         [
@@ -625,7 +625,7 @@ claim(
 # %% [markdown]
 # Sampling takes two lines now. The figure shows the paths of a hundred points.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "One hundred gray paths in the plane. Each begins at an open circle somewhere in a round cloud, wanders jaggedly, and ends at a filled dot in one of eight clusters of crosses on a ring. Many paths cross the middle of the ring before they turn to a cluster."}, "figure": {"name": "fig-paths", "caption": "A hundred points on their way from noise (open circles) through 200 steps to samples (dots), among points of the data (crosses). See that the beginning of a path says little about its end: for most of the way the fresh noise decides."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "One hundred gray paths in the plane. Each begins at an open circle somewhere in a round cloud, wanders jaggedly, and ends at a filled dot in one of eight clusters of crosses on a ring. Many paths cross the middle of the ring before they turn to a cluster."}, "figure": {"name": "fig-sampled-paths", "caption": "A hundred points on their way from noise (open circles) through 200 steps to samples (dots), among points of the data (crosses). See that the beginning of a path says little about its end: for most of the way the fresh noise decides."}}
 from ddpm_lib.plotting import trajectories
 
 x_T = torch.randn(100, 2, generator=seeded(6))
@@ -855,7 +855,7 @@ for v in (width**2, 1.0):
 # %% [markdown]
 # Which $\sigma_t^2$ would be right? If $V_t = D_t$, then $V_{t-1} = D_{t-1}$ requires $\sigma_t^2 = D_{t-1} - \alpha_t D_{t-1}^2/D_t$. Take out $D_{t-1}/D_t$, and what remains is $D_t - \alpha_t D_{t-1} = \beta_t$. So the right variance is $\beta_t D_{t-1}/D_t$, which chapter 5 found in another way. For $v = 0$, data that are a single point, it is $\tilde\beta_t$; for $v = 1$, where $D_t = 1$ at every $t$, it is $\beta_t$. A cluster is nearly a point, seen from far away, and the whole ring has variance 1. So no choice suits both, and both choices err less when the steps are smaller.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Two plots against the number of steps from 5 to 200, on a logarithmic axis. Left: the sliced distance to the data falls from about 0.2 at 5 steps to a gray band around 0.033, the floor, which it reaches between 20 and 50 steps, for the exact denoiser with either variance and for the network. Right: the relative width of the clusters. At 5 and 10 steps all are far too wide. From 20 steps on, dots for beta lie at or above 1 and come down to 1.04, and dots for beta tilde lie near 0.9; at 100 and 200 steps the dots lie on the two predicted curves. The network's dots stay above 1.2."}, "figure": {"name": "fig-steps", "caption": "Samples with fewer steps. Left: the distance to the data; the band is the floor. Right: how wide the clusters come out, measured (dots) and predicted by {eq}`eq:sampler-variance` for a single cluster (lines). With few steps the prediction fails, because points between clusters are not yet decided."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Two plots against the number of steps from 5 to 200, on a logarithmic axis. Left: the sliced distance to the data falls from about 0.2 at 5 steps to a gray band around 0.033, the floor, which it reaches between 20 and 50 steps, for the exact denoiser with either variance and for the network. Right: the relative width of the clusters. At 5 and 10 steps all are far too wide. From 20 steps on, dots for beta lie at or above 1 and come down to 1.04, and dots for beta tilde lie near 0.9; at 100 and 200 steps the dots lie on the two predicted curves. The network's dots stay above 1.2."}, "figure": {"name": "fig-fewer-steps", "caption": "Samples with fewer steps. Left: the distance to the data; the band is the floor. Right: how wide the clusters come out, measured (dots) and predicted by {eq}`eq:sampler-variance` for a single cluster (lines). With few steps the prediction fails, because points between clusters are not yet decided."}}
 numbers = [5, 10, 20, 50, 100, 200]
 half = slice(0, 2000)
 
@@ -1066,7 +1066,7 @@ for name, x in slips.items():
 #
 # $$
 # \mathbb E\,(\epsilon' - \hat\epsilon)^2 = 1 + \mathbb E\,\hat\epsilon^2 .
-# $$ (eq:second-noise)
+# $$ (eq:wrong-target)
 #
 # The smallest loss is 1, and the network that reaches it answers 0 to everything. A loss that stays at 1.00 is its mark.
 
@@ -1079,7 +1079,7 @@ with torch.no_grad():
 at_100 = torch.full((len(plane),), 100)
 squared = integral(lambda x: network(x, at_100).square().mean(1), 100)
 claim(
-    "eq:second-noise",
+    "eq:wrong-target",
     got=mean(second),
     want=1 + squared,
     rejects={
@@ -1094,7 +1094,7 @@ claim(
 #
 # $$
 # \mathbb E[\epsilon_t \mid x_t] = \sqrt{\frac{\beta_t}{1 - \bar\alpha_t}}\;\epsilon^*(x_t, t) .
-# $$ (eq:step-noise)
+# $$ (eq:told-step-noise)
 #
 # With the sampler of {eq}`def:algorithm-2` this leaves most of the noise in. The claim walks two hundred thousand points through 30 steps, keeps the noise of the last one, and compares its product with the student's answer.
 
@@ -1108,7 +1108,7 @@ power = integral(
     lambda x: student(x, torch.full((len(x),), 30)).square().mean(1), 30
 )
 claim(
-    "eq:step-noise",
+    "eq:told-step-noise",
     got=mean((last * answer).mean(1)),
     want=of_step[30] * power,
     rejects={
@@ -1208,7 +1208,7 @@ check.ratio_of_errors(ratio)
 # :class: dropdown
 # :::
 #
-# By {eq}`eq:excess` the networks' own errors are $0.215 - 0.212 = 0.003$ and $0.224 - 0.212 = 0.012$ as mean squares, a ratio of 4, and 2 as root mean squares. The losses differ by 4 %. To compare networks, subtract the floor; where it is not known, look at samples.
+# By {eq}`eq:own-error` the networks' own errors are $0.215 - 0.212 = 0.003$ and $0.224 - 0.212 = 0.012$ as mean squares, a ratio of 4, and 2 as root mean squares. The losses differ by 4 %. To compare networks, subtract the floor; where it is not known, look at samples.
 
 # %% tags=["solution"]
 ratio = ((0.224 - 0.212) / (0.215 - 0.212)) ** 0.5
@@ -1300,7 +1300,7 @@ check.other_target(factor)
 # :class: dropdown
 # :::
 #
-# The product must be the right one: $\sqrt{1-\alpha_t}$ times the factor is $\beta_t/\sqrt{1-\bar\alpha_t}$. With $1 - \alpha_t = \beta_t$ the factor is $\sqrt{\beta_t/(1-\bar\alpha_t)}$. That is the factor of {eq}`eq:step-noise`: the line is right for a network that was trained to predict $\epsilon_t$, the noise of the single step. Each half of the mistake is wrong by itself, and together they cancel. But $\epsilon_t$ is nearly unpredictable at large $t$, so such a network would learn from a target that is almost all noise.
+# The product must be the right one: $\sqrt{1-\alpha_t}$ times the factor is $\beta_t/\sqrt{1-\bar\alpha_t}$. With $1 - \alpha_t = \beta_t$ the factor is $\sqrt{\beta_t/(1-\bar\alpha_t)}$. That is the factor of {eq}`eq:told-step-noise`: the line is right for a network that was trained to predict $\epsilon_t$, the noise of the single step. Each half of the mistake is wrong by itself, and together they cancel. But $\epsilon_t$ is nearly unpredictable at large $t$, so such a network would learn from a target that is almost all noise.
 
 
 # %% tags=["solution"]

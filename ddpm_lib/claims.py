@@ -12,6 +12,7 @@ Monte Carlo   an `Estimate`, made by `mean` or `variance`: the tolerance is five
 
 import sys
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any, NamedTuple
 
 import torch
@@ -131,7 +132,8 @@ def _show(label: str, kind: str, right: Comparison, wrong: dict[str, float]) -> 
     if ipython is None or ipython.get_ipython() is None:
         print(line)
         return
-    pairs = list(wrong.items())  # notebooks sort the keys of a dict
+    # Pairs, since notebooks sort the keys of a dict; and JSON has no infinity.
+    pairs = [(name, error if isfinite(error) else None) for name, error in wrong.items()]
     data = {"label": label, "kind": kind, **right._asdict(), "rejects": pairs}
     ipython.display.publish_display_data({"text/plain": line}, metadata={"claim": data})
 

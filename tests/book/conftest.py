@@ -41,7 +41,8 @@ FIRST = """\
 from ddpm_lib import used
 from ddpm_lib.claims import claim
 
-claim("eq:double", got=used.ONE + used.ONE, want=2.0, rejects={"square": used.ONE**2})
+rejects = {"square": used.ONE**2, "0 / 0": float("nan")}
+claim("eq:double", got=used.ONE + used.ONE, want=2.0, rejects=rejects)
 """
 
 SECOND = """\

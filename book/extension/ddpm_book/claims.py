@@ -77,8 +77,10 @@ def size(claim: Claim) -> str:
     return f"|got − want| = {number(claim['error'])} ≤ {number(claim['tolerance'])}"
 
 
-def number(value: float) -> str:
-    """Two significant digits: 0.32, or 4.1·10⁻⁴."""
+def number(value: float | None) -> str:
+    """Two significant digits: 0.32, or 4.1·10⁻⁴; None is what JSON has for infinity."""
+    if value is None:
+        return "∞"
     mantissa, exponent = f"{value:.1e}".split("e")
     if value == 0 or abs(int(exponent)) < 3:
         return f"{value:.2g}"
