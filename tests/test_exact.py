@@ -281,6 +281,7 @@ def test_pictures_are_points_and_keep_dtype() -> None:
     [
         ([0.5, 0.6], torch.zeros(2, 1), torch.ones(2, 1, 1), "sum to 1"),
         ([1.5, -0.5], torch.zeros(2, 1), torch.ones(2, 1, 1), "positive"),
+        ([1.0, 0.0], torch.zeros(2, 1), torch.ones(2, 1, 1), "positive"),
         ([math.nan, 0.5], torch.zeros(2, 1), torch.ones(2, 1, 1), "positive"),
         ([0.5, 0.5], torch.zeros(2), torch.ones(2, 1, 1), r"means is \(K, d\)"),
         ([], torch.zeros(0, 1), torch.ones(0, 1, 1), r"means is \(K, d\)"),
@@ -319,6 +320,11 @@ takers: list[Callable[[Any], Any]] = [
 def test_bad_points(take: Callable[[Any], Any], x: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         take(x)
+
+
+def test_one_point_may_be_drawn() -> None:
+    assert draw(two, 1).shape == (1, 1)
+    assert draw(reverse(linear(), two, torch.zeros(1, 1), 5), 1).shape == (1, 1)
 
 
 def test_bad_numbers_of_draws() -> None:
