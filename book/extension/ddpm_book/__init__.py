@@ -1,7 +1,8 @@
 """The book's Sphinx extension: reads percent chapters, runs them, checks them, and exports them.
 
 One module for each of these: `reader`, `execution`, `numbering`, `claims`, `checks`, `notebooks`,
-`buttons`, `offline`. This file connects them to Sphinx's events, in the order in which they happen.
+`buttons`, `offline`, `pictures`. This file connects them to Sphinx's events, in the order in which
+they happen.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from ddpm_book import buttons, checks, claims, execution, numbering, offline
+from ddpm_book import buttons, checks, claims, execution, numbering, offline, pictures
 from ddpm_book.reader import read_percent
 
 __all__ = ["read_percent", "setup"]
@@ -39,6 +40,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", buttons.offer_colab, priority=502)
     app.connect("build-finished", offline.copy_mathjax)
     app.connect("build-finished", offline.drop_second_icons)
+    app.connect("build-finished", pictures.reduce)
     app.connect("build-finished", remove_stale_pages)
     app.connect("build-finished", forget_if_warned)
     return {"version": "1", "env_version": _own_digest(), "parallel_read_safe": False}

@@ -1,0 +1,21 @@
+"""Pictures that weigh a third: figures have few colors, and a palette of 256 holds them."""
+
+from pathlib import Path
+
+from PIL import Image
+from sphinx.application import Sphinx
+
+
+def reduce(app: Sphinx, exception: Exception | None) -> None:
+    """Write every figure of the pages anew, with a palette."""
+    if exception or app.builder.format != "html":
+        return
+    for path in Path(app.outdir, "_images").glob("*.png"):
+        with Image.open(path) as picture:
+            if picture.mode == "P":
+                continue  # of an earlier build
+            # Without dithering, which would put grains into areas of one color.
+            few = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        partial = path.with_suffix(".partial")
+        few.save(partial, "PNG", optimize=True)
+        partial.replace(path)
