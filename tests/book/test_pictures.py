@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ddpm_book import pictures
-from ddpm_lib.plotting import DATA, NOISE, style
+from ddpm_lib.plotting import DATA, MODEL, NOISE, style
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def site(tmp_path):
     style()
     rng = np.random.default_rng(0)
     fig, ax = plt.subplots()
-    for color in (DATA, NOISE):
-        ax.scatter(*rng.normal(size=(2, 2000)), s=3, color=color, alpha=0.7)
+    for color, count in ((DATA, 3000), (NOISE, 3000), (MODEL, 3)):  # one of them is rare
+        ax.scatter(*rng.normal(size=(2, count)), s=3, color=color, alpha=0.7)
     (tmp_path / "_images").mkdir()
     fig.savefig(tmp_path / "_images" / "figure.png")
     plt.close(fig)
@@ -37,7 +37,7 @@ def test_a_figure_weighs_less_and_looks_the_same(site):
     after = np.asarray(Image.open(path).convert("RGB")).astype(int)
     assert path.stat().st_size < 0.6 * weight
     off = np.abs(after - before).max(2)  # of 255
-    assert off.mean() < 0.5 and (off > 16).mean() < 0.005
+    assert off.mean() < 1 and off.max() <= 16
     assert list(path.parent.iterdir()) == [path]
 
 
