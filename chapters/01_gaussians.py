@@ -349,7 +349,10 @@ claim(
 # There is a second way, which needs no slope of $f$ {cite:p}`williams1992`. Leave $x$ alone, and differentiate the density instead. Under the integral,
 #
 # $$
-# \frac{\partial}{\partial\mu} \int f(x)\,\mathcal N(x; \mu, \sigma^2)\,dx = \int f(x)\,\frac{\partial}{\partial\mu}\,\mathcal N(x; \mu, \sigma^2)\,dx .
+# \begin{aligned}
+# &\frac{\partial}{\partial\mu} \int f(x)\;\mathcal N(x;\ \mu, \sigma^2)\,dx\\
+# &\qquad = \int f(x)\;\frac{\partial}{\partial\mu}\,\mathcal N(x;\ \mu, \sigma^2)\,dx .
+# \end{aligned}
 # $$
 #
 # Only the exponent depends on $\mu$, and the derivative of $-(x - \mu)^2/(2\sigma^2)$ with respect to $\mu$ is $(x - \mu)/\sigma^2$. By the chain rule it comes out as a factor before the density, and the integral is an average again:
