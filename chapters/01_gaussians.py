@@ -7,7 +7,7 @@
 # %% [markdown]
 # # Gaussians: the toolkit
 #
-# A pixel usually has a value near 0.5. Noise was added to it, and we are shown the sum: 1.0. What was the pixel? A diffusion model is asked this question about every pixel of a picture, at each of a thousand steps. If the pixel and the noise are both normal, the question has an exact answer, and it takes five tools to find it: to scale normal numbers, to add them, to multiply their densities, to condition one on another, and to measure how far two of them are apart. This chapter derives the five, from the density up, and nothing else will be needed until we train a network.
+# A pixel usually has a value near 0.5. Noise was added to it, and we are shown the sum: 1.0. What was the pixel? A diffusion model is asked this question about every pixel of a picture, at each of a thousand steps. If the pixel and the noise are both normal, the question has an exact answer. The tools for it are four: to scale normal numbers, to add them, to multiply their densities, and to condition one on another. A fifth measures how far two normal distributions are apart, and will tell how good a model's answer is. This chapter derives the five, from the density up. The chapters on the way to the first network are built from them.
 #
 # :::{admonition} At a glance
 # :class: glance
@@ -15,7 +15,7 @@
 # 50 minutes to read, longer with a pencil; it runs in under half a minute on a laptop's CPU, and needs no GPU. You need integrals (substitution, by parts), mean, variance and independence of random numbers, the determinant and the inverse of a matrix, and some PyTorch.
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Two panels with bell-shaped curves. Left, adding: a blue bell around 0.5 of width 0.3, an orange dashed bell around 0 of width 0.4, and their sum in black, a bell around 0.5 that is wider than both. Right, multiplying: the same blue bell around 0.5, an orange dashed bell around 1.0 of width 0.4, and their product in black, a bell around 0.68 that is narrower than both."}, "figure": {"name": "fig-toolkit", "caption": "The pixel (blue) and the noise (dashed). Left: the density of their sum, wider than both. Right: the pixel's density times that of the noise around the observed 1.0, scaled to area 1. It is what we know about the pixel after the observation, and it is narrower than both. See that adding numbers and multiplying densities are different operations."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Two panels with bell-shaped curves. Left, adding: a blue bell around 0.5 of width 0.3, an orange dashed bell around 0 of width 0.4, and their sum as a thick black line, a bell around 0.5 that is wider than both. Right, multiplying: the same blue bell around 0.5, an orange dashed bell around 1.0 of width 0.4, and their product as a thick black line, a bell around 0.68 that is narrower than both."}, "figure": {"name": "fig-toolkit", "caption": "The pixel (thin) and the noise (dashed). Left: the density of their sum (thick), wider than both. Right: the pixel's density times that of the noise around the observed 1.0, scaled to area 1 (thick). It is what we know about the pixel after the observation, and it is narrower than both. See that adding numbers and multiplying densities are different operations."}}
 import matplotlib.pyplot as plt
 import torch
 
@@ -39,6 +39,15 @@ for ax, other, result in [
     ax.set(xlabel="$x$")
 left.set(ylabel="density", title="pixel plus noise")
 right.set(title="pixel, once 1.0 was seen")
+for ax, text, at, color in [
+    (left, "pixel", (0.75, 1.15), DATA),
+    (left, "noise", (-0.95, 0.85), NOISE),
+    (left, "sum", (1.1, 0.5), "k"),
+    (right, "pixel", (-0.45, 1.15), DATA),
+    (right, "noise", (1.35, 0.85), NOISE),
+    (right, "product", (0.95, 1.4), "k"),
+]:
+    ax.annotate(text, at, color=color)
 plt.show()
 
 # %% [markdown]
@@ -74,7 +83,10 @@ print(f"height at the center: {N(torch.tensor(0.5), 0.5, 0.09):.2f}")
 # Call the area under the exponential of a standard normal number $J = \int_{-\infty}^{\infty} e^{-z^2/2}\,dz$. The trick is to compute $J^2$ instead. Write the second factor with another letter, and join the two integrals into one over the plane:
 #
 # $$
-# J^2 = \int_{-\infty}^{\infty} e^{-z^2/2}\,dz \int_{-\infty}^{\infty} e^{-w^2/2}\,dw = \int\!\!\int e^{-(z^2 + w^2)/2}\,dz\,dw .
+# \begin{aligned}
+# J^2 &= \int_{-\infty}^{\infty} e^{-z^2/2}\,dz \int_{-\infty}^{\infty} e^{-w^2/2}\,dw\\
+# &= \int\!\!\int e^{-(z^2 + w^2)/2}\,dz\,dw .
+# \end{aligned}
 # $$
 #
 # The integrand depends on $z^2 + w^2$ alone, which is the squared distance $r^2$ from the origin. So cut the plane into rings. The ring between $r$ and $r + dr$ has the area $2\pi r\,dr$:
@@ -126,7 +138,10 @@ claim(
 # For any $\mu$ and $\sigma$, substitute $z = (x - \mu)/\sigma$, so that $dx = \sigma\,dz$:
 #
 # $$
-# \int \mathcal N(x;\ \mu, \sigma^2)\,dx = \frac{1}{\sqrt{2\pi\sigma^2}} \int e^{-z^2/2}\;\sigma\,dz = \frac{\sigma \sqrt{2\pi}}{\sqrt{2\pi\sigma^2}} = 1 .
+# \begin{aligned}
+# \int \mathcal N(x;\ \mu, \sigma^2)\,dx &= \frac{1}{\sqrt{2\pi\sigma^2}} \int e^{-z^2/2}\;\sigma\,dz\\
+# &= \frac{\sigma \sqrt{2\pi}}{\sqrt{2\pi\sigma^2}} = 1 .
+# \end{aligned}
 # $$ (eq:area-one)
 #
 # A width that is forgotten in front, or put there without a square under the root, gives an area other than 1. The claim measures the area for our pixel.
@@ -192,7 +207,10 @@ claim(
 # Put $f = 1$ into it: $\mathbb E[\epsilon] = 0$. Put $f(z) = z$: $\mathbb E[\epsilon^2] = \mathbb E[1] = 1$. Put $f(z) = z^3$, whose derivative is $3z^2$: $\mathbb E[\epsilon^4] = 3\,\mathbb E[\epsilon^2] = 3$. And $f(z) = z^5$ gives $\mathbb E[\epsilon^6] = 5\,\mathbb E[\epsilon^4] = 15$. The odd powers average to zero, because $\varphi$ is symmetric. Together,
 #
 # $$
-# \mathbb E[\epsilon] = 0, \qquad \mathbb E[\epsilon^2] = 1, \qquad \mathbb E[\epsilon^4] = 3, \qquad \mathbb E[\epsilon^6] = 15 .
+# \begin{aligned}
+# \mathbb E[\epsilon] &= 0, & \mathbb E[\epsilon^2] &= 1,\\
+# \mathbb E[\epsilon^4] &= 3, & \mathbb E[\epsilon^6] &= 15 .
+# \end{aligned}
 # $$ (eq:moments)
 
 # %% tags=["claim"]
@@ -215,19 +233,28 @@ claim(
 # Take a normal number $X \sim \mathcal N(\mu, \sigma^2)$, multiply it by a fixed $k \neq 0$ and add a fixed $b$. Let $k$ be positive first. The result is at most $y$ exactly if $X$ is at most $(y - b)/k$. So the two probabilities agree, and their derivatives with respect to $y$ are the densities:
 #
 # $$
-# \frac{d}{dy}\,P(kX + b \le y) = \frac{d}{dy}\,P\Bigl(X \le \frac{y - b}{k}\Bigr) = \frac1k\;\mathcal N\Bigl(\frac{y - b}{k};\ \mu, \sigma^2\Bigr).
+# \begin{aligned}
+# \frac{d}{dy}\,P(kX + b \le y) &= \frac{d}{dy}\,P\Bigl(X \le \frac{y - b}{k}\Bigr)\\
+# &= \frac1k\;\mathcal N\Bigl(\frac{y - b}{k};\ \mu, \sigma^2\Bigr).
+# \end{aligned}
 # $$
 #
 # The factor $1/k$ is the inner derivative. A negative $k$ turns the inequality around, which makes the derivative negative and the factor $-1/k$. So for either sign it is $1/|k|$. Now look at the exponent. Put the difference over the denominator $k$, and square:
 #
 # $$
-# \Bigl(\frac{y - b}{k} - \mu\Bigr)^2 = \Bigl(\frac{y - b - k\mu}{k}\Bigr)^2 = \frac{\bigl(y - (k\mu + b)\bigr)^2}{k^2} .
+# \begin{aligned}
+# \Bigl(\frac{y - b}{k} - \mu\Bigr)^2 &= \Bigl(\frac{y - b - k\mu}{k}\Bigr)^2\\
+# &= \frac{\bigl(y - (k\mu + b)\bigr)^2}{k^2} .
+# \end{aligned}
 # $$
 #
 # Divided by $2\sigma^2$, this is the exponent of a normal density with mean $k\mu + b$ and variance $k^2\sigma^2$. The factor in front fits as well, because $|k|\sqrt{2\pi\sigma^2} = \sqrt{2\pi k^2\sigma^2}$. Hence
 #
 # $$
-# X \sim \mathcal N(\mu, \sigma^2) \quad\Longrightarrow\quad kX + b \ \sim\ \mathcal N(k\mu + b,\ k^2\sigma^2).
+# \begin{aligned}
+# &X \sim \mathcal N(\mu, \sigma^2)\\
+# &\Longrightarrow\quad kX + b \ \sim\ \mathcal N(k\mu + b,\ k^2\sigma^2).
+# \end{aligned}
 # $$ (eq:affine)
 #
 # The mean goes through the map, and the variance is multiplied by the *square* of the factor. The shift leaves it alone. The claim compares the two densities for symbolic $k$, with sympy.
@@ -294,8 +321,10 @@ claim(
 # Writing a draw as $\mu + \sigma\epsilon$ is called *reparameterization* {cite:p}`kingma2014`, and it does more than draw. Suppose that $\mu$ and $\sigma$ come out of a network, that we draw $x$ from $\mathcal N(\mu, \sigma^2)$, and that a loss $f(x)$ is computed from it. To improve $\mu$ we need the derivative of the average loss with respect to $\mu$. But $x$ is random: what is the derivative of a draw? In $x = \mu + \sigma\epsilon$ the randomness sits in $\epsilon$, which depends on neither $\mu$ nor $\sigma$. For each fixed $\epsilon$, $x$ is an ordinary function of the two. Exchange derivative and average, and use the chain rule:
 #
 # $$
-# \frac{\partial}{\partial\mu}\,\mathbb E[f(\mu + \sigma\epsilon)] = \mathbb E[f'(\mu + \sigma\epsilon)], \qquad
-# \frac{\partial}{\partial\sigma}\,\mathbb E[f(\mu + \sigma\epsilon)] = \mathbb E[\epsilon\,f'(\mu + \sigma\epsilon)] .
+# \begin{aligned}
+# \frac{\partial}{\partial\mu}\,\mathbb E[f(\mu + \sigma\epsilon)] &= \mathbb E[f'(\mu + \sigma\epsilon)],\\
+# \frac{\partial}{\partial\sigma}\,\mathbb E[f(\mu + \sigma\epsilon)] &= \mathbb E[\epsilon\,f'(\mu + \sigma\epsilon)] .
+# \end{aligned}
 # $$ (eq:pathwise)
 #
 # This is what automatic differentiation computes, without being told anything about densities. Take $f(x) = x^2$. The average loss is $\mathbb E[x^2] = \mu^2 + \sigma^2$, so the derivatives must be $2\mu$ and $2\sigma$. The claim gives each of a million draws a $\mu$ and a $\sigma$ of its own, lets PyTorch differentiate, and averages. In PyTorch's own words, `rsample()` draws in this way, and `sample()` cuts the gradient off.
@@ -312,7 +341,7 @@ claim(
     rejects={
         "the slope at the mean": torch.tensor([1.0, 0.0]),
         "no gradient through the draw": torch.zeros(2),
-        "σ² in place of σ": torch.tensor([1.0, 1.0]),
+        "the derivative with respect to σ²": torch.tensor([1.0, 1.0]),
     },
 )
 
@@ -320,7 +349,10 @@ claim(
 # There is a second way, which needs no slope of $f$ {cite:p}`williams1992`. Leave $x$ alone, and differentiate the density instead. Under the integral,
 #
 # $$
-# \frac{\partial}{\partial\mu} \int f(x)\;\mathcal N(x;\ \mu, \sigma^2)\,dx = \int f(x)\;\frac{\partial}{\partial\mu}\,\mathcal N(x;\ \mu, \sigma^2)\,dx .
+# \begin{aligned}
+# &\frac{\partial}{\partial\mu} \int f(x)\;\mathcal N(x;\ \mu, \sigma^2)\,dx\\
+# &\qquad = \int f(x)\;\frac{\partial}{\partial\mu}\,\mathcal N(x;\ \mu, \sigma^2)\,dx .
+# \end{aligned}
 # $$
 #
 # Only the exponent depends on $\mu$, and the derivative of $-(x - \mu)^2/(2\sigma^2)$ with respect to $\mu$ is $(x - \mu)/\sigma^2$. By the chain rule it comes out as a factor before the density, and the integral is an average again:
@@ -329,7 +361,7 @@ claim(
 # \frac{\partial}{\partial\mu}\,\mathbb E[f(x)] = \mathbb E\Bigl[f(x)\,\frac{x - \mu}{\sigma^2}\Bigr].
 # $$ (eq:score-function)
 #
-# That factor is the derivative of $\log \mathcal N(x;\ \mu, \sigma^2)$ with respect to $\mu$, which statisticians call the *score*. (In diffusion models that word means the derivative with respect to $x$ instead, which for a normal density is the negative of this one.) The two ways agree: with $x = \mu + \sigma\epsilon$ the factor is $\epsilon/\sigma$, and {eq}`eq:by-parts`, applied to the function $f(\mu + \sigma z)/\sigma$ of $z$, turns the second average into the first. But they agree only on average.
+# That factor is the derivative of $\log \mathcal N(x;\ \mu, \sigma^2)$ with respect to $\mu$, which statisticians call the *score*. (In diffusion models, as at {eq}`eq:tweedie`, that word means the derivative with respect to $x$ instead, which for a normal density is the negative of this one.) The two ways agree: with $x = \mu + \sigma\epsilon$ the factor is $\epsilon/\sigma$, and {eq}`eq:by-parts`, applied to the function $f(\mu + \sigma z)/\sigma$ of $z$, turns the second average into the first. But they agree only on average.
 
 # %% tags=["claim"]
 by_score = pixels**2 * (pixels - 0.5) / 0.09
@@ -354,51 +386,68 @@ claim(
 # Square it, the three squares first and then the three mixed products:
 #
 # $$
-# g^2 = \frac{\mu^4}{\sigma^2}\,\epsilon^2 + 4\mu^2\,\epsilon^4 + \sigma^2\,\epsilon^6 + \frac{4\mu^3}{\sigma}\,\epsilon^3 + 2\mu^2\,\epsilon^4 + 4\mu\sigma\,\epsilon^5 .
+# \begin{aligned}
+# g^2 = {}& \frac{\mu^4}{\sigma^2}\,\epsilon^2 + 4\mu^2\,\epsilon^4 + \sigma^2\,\epsilon^6\\
+# &+ \frac{4\mu^3}{\sigma}\,\epsilon^3 + 2\mu^2\,\epsilon^4 + 4\mu\sigma\,\epsilon^5 .
+# \end{aligned}
 # $$
 #
 # Now average, with the numbers of {eq}`eq:moments`; the odd powers drop out:
 #
 # $$
-# \mathbb E[g^2] = \frac{\mu^4}{\sigma^2} + 12\mu^2 + 15\sigma^2 + 6\mu^2 = \frac{\mu^4}{\sigma^2} + 18\mu^2 + 15\sigma^2 .
+# \begin{aligned}
+# \mathbb E[g^2] &= \frac{\mu^4}{\sigma^2} + 12\mu^2 + 15\sigma^2 + 6\mu^2\\
+# &= \frac{\mu^4}{\sigma^2} + 18\mu^2 + 15\sigma^2 .
+# \end{aligned}
 # $$
 #
 # Subtract the squared mean, $(2\mu)^2$. The two variances are
 #
 # $$
-# \operatorname{Var}[2x] = 4\sigma^2, \qquad \operatorname{Var}\Bigl[x^2\,\frac{x - \mu}{\sigma^2}\Bigr] = \frac{\mu^4}{\sigma^2} + 14\mu^2 + 15\sigma^2 .
+# \begin{aligned}
+# \operatorname{Var}[2x] &= 4\sigma^2,\\
+# \operatorname{Var}\Bigl[x^2\,\frac{x - \mu}{\sigma^2}\Bigr] &= \frac{\mu^4}{\sigma^2} + 14\mu^2 + 15\sigma^2 .
+# \end{aligned}
 # $$ (eq:gradient-variances)
+#
+# The claim integrates both variances over the density, for our pixel. The table below it draws, for three widths.
 
 # %% tags=["claim"]
+x_wide = 0.5 + 0.3 * wide
+each = torch.stack([2 * x_wide, x_wide**2 * wide / 0.3])
+middle = integral(each * phi)[:, None]
 of_score = 0.5**4 / 0.09 + 14 * 0.5**2 + 15 * 0.09
 claim(
     "eq:gradient-variances",
-    got=variance(torch.stack([m.grad, by_score], dim=1)),
+    got=integral((each - middle) ** 2 * phi),
     want=torch.tensor([4 * 0.09, of_score]),
     rejects={
         "equal, as the means are": torch.full((2,), 4 * 0.09),
         "the squared mean not subtracted": torch.tensor(
             [4 * 0.09, of_score + 1]
         ),
+        "the mixed products forgotten": torch.tensor(
+            [4 * 0.09, of_score - 6 * 0.5**2]
+        ),
         "4σ in place of 4σ²": torch.tensor([4 * 0.3, of_score]),
     },
 )
 
 # %% tags=["nbval-check-output"]
-print("width   pathwise      score      ratio")
+print("width  pathwise    score      ratio")
 for std in (0.3, 0.1, 0.01):
     draws = 0.5 + std * eps
     first, second = 2 * draws, draws**2 * eps / std
     ratio = second.var() / first.var()
     print(
-        f"{std:>5}  {first.var():>9.4f}  {second.var():>9.4g}"
-        f"  {ratio:>9,.0f}"
+        f"{std:>5}  {first.var():>8.4f} {second.var():>8.4g}"
+        f" {ratio:>10,.0f}"
     )
 
 # %% [markdown]
 # As the width shrinks, the reparameterized gradient becomes certain, while the other one becomes worse without bound. At $\sigma = 0.01$ it needs more than a million times as many draws for the same precision. This is why networks that output a distribution are trained with $\mu + \sigma\epsilon$.
 #
-# In a diffusion model the gain lies elsewhere. Its noising has no weights in it, so no gradient has to pass through a draw. But chapter 2 writes each noisy picture as a factor times the picture plus a factor times $\epsilon$, and so gives the noise a *name*. Chapter 7 trains a network to find the number with this name.
+# In a diffusion model the gain lies elsewhere. Its noising has no weights in it, so no gradient has to pass through a draw. But {eq}`eq:jump` in chapter 2 writes each noisy picture as a factor times the picture plus a factor times noise, and so gives the noise a *name*. With {eq}`def:l-simple` chapter 7 trains a network to find the numbers that bear this name.
 #
 # ## Adding independent normal numbers
 #
@@ -416,10 +465,13 @@ for std in (0.3, 0.1, 0.01):
 # Q = \frac{x^2}{\sigma_1^2} + \frac{(y - x)^2}{\sigma_2^2} .
 # $$
 #
-# To integrate over $x$, we want $x$ in one square only. That takes one identity, used here and again in chapter 4. For any $\lambda \neq 0$ and $h$, add and subtract $h^2/\lambda$:
+# To integrate over $x$, we want $x$ in one square only. That takes one identity, which will also turn {eq}`eq:collected` of chapter 4 into a density. For any $\lambda \neq 0$ and $h$, add and subtract $h^2/\lambda$:
 #
 # $$
-# \lambda x^2 - 2hx = \lambda\Bigl(x^2 - 2\,\frac{h}{\lambda}\,x + \frac{h^2}{\lambda^2}\Bigr) - \frac{h^2}{\lambda} = \lambda\Bigl(x - \frac{h}{\lambda}\Bigr)^2 - \frac{h^2}{\lambda} .
+# \begin{aligned}
+# \lambda x^2 - 2hx &= \lambda\Bigl(x^2 - 2\,\frac{h}{\lambda}\,x + \frac{h^2}{\lambda^2}\Bigr) - \frac{h^2}{\lambda}\\
+# &= \lambda\Bigl(x - \frac{h}{\lambda}\Bigr)^2 - \frac{h^2}{\lambda} .
+# \end{aligned}
 # $$ (eq:complete-square)
 #
 # This is *completing the square*. The leftover $-h^2/\lambda$ contains no $x$, and forgetting it is how constants get lost.
@@ -467,7 +519,10 @@ claim(
 # The sum of the variances has appeared by itself. Altogether,
 #
 # $$
-# \frac{x^2}{\sigma_1^2} + \frac{(y - x)^2}{\sigma_2^2} = \lambda\,\Bigl(x - \frac{\sigma_1^2}{\sigma_1^2 + \sigma_2^2}\,y\Bigr)^2 + \frac{y^2}{\sigma_1^2 + \sigma_2^2}, \qquad \lambda = \frac1{\sigma_1^2} + \frac1{\sigma_2^2} .
+# \begin{aligned}
+# \frac{x^2}{\sigma_1^2} + \frac{(y - x)^2}{\sigma_2^2} &= \lambda\,\Bigl(x - \frac{\sigma_1^2}{\sigma_1^2 + \sigma_2^2}\,y\Bigr)^2 + \frac{y^2}{\sigma_1^2 + \sigma_2^2},\\
+# \lambda &= \frac1{\sigma_1^2} + \frac1{\sigma_2^2} .
+# \end{aligned}
 # $$ (eq:two-squares)
 
 # %% tags=["claim"]
@@ -495,7 +550,10 @@ claim(
 # Insert this into the integral. The factors in front of the two densities are $1/\sqrt{2\pi\sigma_1^2}$ and $1/\sqrt{2\pi\sigma_2^2}$, and what does not contain $x$ goes before the integral:
 #
 # $$
-# p(y) = \frac{1}{2\pi\sigma_1\sigma_2}\;\exp\Bigl(-\frac{y^2}{2(\sigma_1^2 + \sigma_2^2)}\Bigr) \int \exp\Bigl(-\frac{\lambda}{2}\Bigl(x - \frac{h}{\lambda}\Bigr)^2\Bigr)dx .
+# \begin{aligned}
+# p(y) = {}& \frac{1}{2\pi\sigma_1\sigma_2}\;\exp\Bigl(-\frac{y^2}{2(\sigma_1^2 + \sigma_2^2)}\Bigr)\\
+# &\cdot \int \exp\Bigl(-\frac{\lambda}{2}\Bigl(x - \frac{h}{\lambda}\Bigr)^2\Bigr)dx .
+# \end{aligned}
 # $$
 #
 # The integrand is a normal density in $x$ with variance $1/\lambda$, without its factor in front. By {eq}`eq:area-one` the integral is therefore $\sqrt{2\pi/\lambda} = \sqrt{2\pi}\;\sigma_1\sigma_2/\sqrt{\sigma_1^2 + \sigma_2^2}$. The product $\sigma_1\sigma_2$ and one factor $\sqrt{2\pi}$ cancel:
@@ -507,7 +565,10 @@ claim(
 # That is the density of $\mathcal N(0, \sigma_1^2 + \sigma_2^2)$. With the means put back, for independent $X_1$ and $X_2$:
 #
 # $$
-# X_1 \sim \mathcal N(\mu_1, \sigma_1^2),\quad X_2 \sim \mathcal N(\mu_2, \sigma_2^2) \quad\Longrightarrow\quad X_1 + X_2 \ \sim\ \mathcal N(\mu_1 + \mu_2,\ \sigma_1^2 + \sigma_2^2).
+# \begin{aligned}
+# &X_1 \sim \mathcal N(\mu_1, \sigma_1^2),\quad X_2 \sim \mathcal N(\mu_2, \sigma_2^2)\\
+# &\Longrightarrow\quad X_1 + X_2 \ \sim\ \mathcal N(\mu_1 + \mu_2,\ \sigma_1^2 + \sigma_2^2).
+# \end{aligned}
 # $$ (eq:convolution)
 #
 # A sum of independent normal numbers is normal, and the variances add. For the pixel and its noise, $0.3^2 + 0.4^2 = 0.5^2$: the sum has the width 0.5, not 0.7. The first claim lets sympy do the integral, from the two densities to the density of the sum. The second draws a million sums. Its last wrong version is a bug that people write: the *same* $\epsilon$ used twice, where the numbers are not independent and standard deviations do add.
@@ -541,7 +602,7 @@ claim(
 )
 
 # %% [markdown]
-# Chapter 2 adds a thousand noises, each shrunk by the steps that follow it. With {eq}`eq:affine` for the shrinking and {eq}`eq:convolution` for the adding, they all become one.
+# Chapter 2 adds a thousand noises, each shrunk by the steps that follow it. With {eq}`eq:affine` for the shrinking and {eq}`eq:convolution` for the adding, they all become the one noise of {eq}`eq:jump`.
 #
 # ## Multiplying two densities
 #
@@ -550,10 +611,13 @@ claim(
 # It has been computed already. Measure from $\mu_1$, with $x - \mu_1$ in the place of $x$ and $\mu_2 - \mu_1$ in the place of $y$: then the exponents $(x - \mu_1)^2/\sigma_1^2 + (x - \mu_2)^2/\sigma_2^2$ are those of {eq}`eq:two-squares`, which becomes
 #
 # $$
-# \frac{(x - \mu_1)^2}{\sigma_1^2} + \frac{(x - \mu_2)^2}{\sigma_2^2} = \lambda\,(x - \mu_{12})^2 + \frac{(\mu_2 - \mu_1)^2}{\sigma_1^2 + \sigma_2^2} .
+# \begin{aligned}
+# &\frac{(x - \mu_1)^2}{\sigma_1^2} + \frac{(x - \mu_2)^2}{\sigma_2^2}\\
+# &\qquad = \lambda\,(x - \mu_{12})^2 + \frac{(\mu_2 - \mu_1)^2}{\sigma_1^2 + \sigma_2^2} .
+# \end{aligned}
 # $$
 #
-# The center $\mu_{12}$ is $\mu_1$ plus a share of the way to $\mu_2$. Writing it over the common denominator and dividing above and below by $\sigma_1^2\sigma_2^2$ shows what it is:
+# Only the first term contains $x$. So, up to a constant, the product is a normal density around $\mu_{12}$, and its variance $\sigma_{12}^2$ is $1/\lambda$. The center $\mu_{12}$ is $\mu_1$ plus a share of the way to $\mu_2$. Write it over the common denominator, cancel $\sigma_1^2\mu_1$, and divide above and below by $\sigma_1^2\sigma_2^2$:
 #
 # $$
 # \begin{aligned}
@@ -567,7 +631,7 @@ claim(
 # The inverse of a variance is called a *precision*. In the product the precisions add, and the mean is the average of the two means, weighted by precision:
 #
 # $$
-# \frac{1}{\sigma_{12}^2} = \frac{1}{\sigma_1^2} + \frac{1}{\sigma_2^2}, \qquad
+# \frac{1}{\sigma_{12}^2} = \frac{1}{\sigma_1^2} + \frac{1}{\sigma_2^2}, \quad
 # \mu_{12} = \sigma_{12}^2\,\Bigl(\frac{\mu_1}{\sigma_1^2} + \frac{\mu_2}{\sigma_2^2}\Bigr).
 # $$ (eq:precisions)
 #
@@ -601,13 +665,19 @@ print(f"the pixel was {mu_12:.2f}, give or take {var_12**0.5:.2f}")
 # The surer source counts more. And the product is always narrower than both, however much the two disagree, because $\sigma_{12}$ does not contain the means. The disagreement went elsewhere: into the leftover $(\mu_2 - \mu_1)^2/(\sigma_1^2 + \sigma_2^2)$. Let us see what becomes of it. The factors in front are $1/(2\pi\sigma_1\sigma_2)$ together. A normal density of variance $\sigma_{12}^2$ needs $1/\sqrt{2\pi\sigma_{12}^2}$, and $\sigma_{12} = \sigma_1\sigma_2/\sqrt{\sigma_1^2 + \sigma_2^2}$. So split the factors:
 #
 # $$
-# \frac{1}{2\pi\sigma_1\sigma_2} = \frac{1}{2\pi\,\sigma_{12}\sqrt{\sigma_1^2 + \sigma_2^2}} = \frac{1}{\sqrt{2\pi\sigma_{12}^2}}\cdot\frac{1}{\sqrt{2\pi(\sigma_1^2 + \sigma_2^2)}} .
+# \begin{aligned}
+# \frac{1}{2\pi\sigma_1\sigma_2} &= \frac{1}{2\pi\,\sigma_{12}\sqrt{\sigma_1^2 + \sigma_2^2}}\\
+# &= \frac{1}{\sqrt{2\pi\sigma_{12}^2}}\cdot\frac{1}{\sqrt{2\pi(\sigma_1^2 + \sigma_2^2)}} .
+# \end{aligned}
 # $$
 #
 # The first factor belongs to the square with $x$, the second to the leftover. Each is a complete normal density:
 #
 # $$
-# \mathcal N(x;\ \mu_1, \sigma_1^2)\;\mathcal N(x;\ \mu_2, \sigma_2^2) = \mathcal N(\mu_2;\ \mu_1,\ \sigma_1^2 + \sigma_2^2)\;\;\mathcal N(x;\ \mu_{12}, \sigma_{12}^2) .
+# \begin{aligned}
+# &\mathcal N(x;\ \mu_1, \sigma_1^2)\;\mathcal N(x;\ \mu_2, \sigma_2^2)\\
+# &\qquad = \mathcal N(\mu_2;\ \mu_1,\ \sigma_1^2 + \sigma_2^2)\;\;\mathcal N(x;\ \mu_{12}, \sigma_{12}^2) .
+# \end{aligned}
 # $$ (eq:product)
 #
 # The constant has a meaning. It is the density of the *sum* {eq}`eq:convolution`, pixel plus noise, at the value that we saw: how little surprised we are. The claim compares the two sides at seven points.
@@ -642,7 +712,10 @@ claim(
 # We write $\epsilon \sim \mathcal N(0, I)$, where the identity matrix $I$ is the table of covariances: 1 for each number with itself, 0 for any two. Now mix the numbers with an invertible matrix $L$ and shift them by a vector $\mu$, as in $x = \mu + L\epsilon$. The mean of $x$ is $\mu$. Its covariance matrix $\Sigma$ is
 #
 # $$
-# \Sigma = \mathbb E\bigl[(x - \mu)(x - \mu)^\top\bigr] = \mathbb E\bigl[L\,\epsilon\,\epsilon^\top L^\top\bigr] = L\,\mathbb E\bigl[\epsilon\,\epsilon^\top\bigr]\,L^\top = L L^\top .
+# \begin{aligned}
+# \Sigma &= \mathbb E\bigl[(x - \mu)(x - \mu)^\top\bigr] = \mathbb E\bigl[L\,\epsilon\,\epsilon^\top L^\top\bigr]\\
+# &= L\,\mathbb E\bigl[\epsilon\,\epsilon^\top\bigr]\,L^\top = L L^\top .
+# \end{aligned}
 # $$
 #
 # Its density follows as in {eq}`eq:affine`. In the place of $1/|k|$ stands $1/|\det L|$, because a small box in the space of $\epsilon$ is mapped to one whose volume is $|\det L|$ times as large. The exponent holds $\epsilon = L^{-1}(x - \mu)$:
@@ -658,7 +731,7 @@ claim(
 # And since $\det\Sigma = \det L\,\det L^\top = (\det L)^2$, the factor $|\det L|$ is $\sqrt{\det\Sigma}$. The normal density in $d$ dimensions is therefore
 #
 # $$
-# \mathcal N(x;\ \mu, \Sigma) = \frac{1}{\sqrt{(2\pi)^d\,\det\Sigma}}\;\exp\Bigl(-\frac12\,(x - \mu)^\top \Sigma^{-1} (x - \mu)\Bigr).
+# \mathcal N(x;\ \mu, \Sigma) = \frac{\exp\bigl(-\frac12\,(x - \mu)^\top \Sigma^{-1} (x - \mu)\bigr)}{\sqrt{(2\pi)^d\,\det\Sigma}} .
 # $$ (eq:density-nd)
 #
 # It contains $\mu$ and $\Sigma$ and no $L$. Two different ways to mix noise give the same distribution if $L L^\top$ is the same, and every matrix $\Sigma$ that is a covariance with no direction of variance 0 can be written so. The claim computes the area under the density for two dimensions, on a grid, and the four covariances with it.
@@ -714,7 +787,7 @@ claim(
 # \mathbb E\bigl[|\epsilon|^2\bigr] = d, \qquad \operatorname{Var}\bigl[|\epsilon|^2\bigr] = 2d .
 # $$ (eq:norm)
 #
-# So $|\epsilon|^2$ is $d$ up to a few times $\sqrt{2d}$. Relative to $d$, that scatter is $\sqrt{2/d}$, which becomes small. The claim takes $d = 64$, as for the digits of chapter 2.
+# So $|\epsilon|^2$ is $d$ up to a few times $\sqrt{2d}$. Relative to $d$, that scatter is $\sqrt{2/d}$, which becomes small. The claim takes $d = 64$, as for the digits of chapter 2. The table below it has the length $|\epsilon|$ itself: its mean, its standard deviation, and how often it is within 10 % of $\sqrt d$.
 
 # %% tags=["claim"]
 squared = torch.randn(200_000, 64).square().sum(1)
@@ -722,7 +795,7 @@ claim(
     "eq:norm",
     got=mean(squared),
     want=64.0,
-    rejects={"as near 0 as each number": 0.0, "√d": 8.0},
+    rejects={"the length, not its square": 8.0},
 )
 claim(
     "eq:norm",
@@ -744,19 +817,19 @@ def lengths(d, n=20_000):
 
 
 shells = {d: lengths(d) for d in (1, 8, 64, 784, 3072)}
-table = ["   d   √d     mean |ε|  std |ε|  within 10 % of √d"]
+table = ["   d     √d   mean    std  within 10%"]
 for d, length in shells.items():
     near = ((length / d**0.5 - 1).abs() < 0.1).double().mean()
     table.append(
-        f"{d:>4} {d**0.5:>6.2f}   {length.mean():>6.2f}   "
-        f"{length.std():>6.2f}   {near:>8.1%}"
+        f"{d:>4} {d**0.5:>6.2f} {length.mean():>6.2f} "
+        f"{length.std():>6.2f}  {near:>10.1%}"
     )
 print("\n".join(table))
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Histograms of the length of standard normal vectors divided by the square root of their dimension. For d = 1 the histogram is highest at 0 and falls off to about 3. For d = 8 it is a broad hill around 1, for d = 64 a narrow one, and for d = 784 a thin spike at 1."}, "figure": {"name": "fig-shell", "caption": "The length of a noise vector, in units of $\\sqrt d$. In one dimension it is most often small; in 784, as many as an MNIST digit has pixels, it is practically always $\\sqrt d$. See that the point 0, where the density is highest, is never drawn."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Histograms of the length of standard normal vectors divided by the square root of their dimension. For d = 1 the histogram is highest at 0 and falls off to about 3. For d = 8 it is a broad hill around 1, for d = 64 a narrow one, and for d = 784 a thin spike at 1."}, "figure": {"name": "fig-shell", "caption": "The length of a noise vector, in units of $\\sqrt d$. In one dimension it is most often small; in 784, as many as an MNIST digit has pixels, it is practically always $\\sqrt d$. See that in many dimensions no draw comes near the point 0, where the density of the vectors is highest."}}
 fig, ax = plt.subplots(figsize=(6, 3))
 colors = {1: GRAY, 8: DATA, 64: MODEL, 784: NOISE}
-at = {1: (0.03, 1.1), 8: (0.45, 2.0), 64: (0.74, 4.4), 784: (1.05, 13)}
+at = {1: (0.03, 1.1), 8: (0.45, 2.0), 64: (0.68, 4.4), 784: (1.05, 13)}
 for d, color in colors.items():
     bins = torch.linspace(0, 2.5, 126)
     height, _ = torch.histogram(
@@ -772,37 +845,43 @@ ax.set(
 plt.show()
 
 # %% [markdown]
-# The scatter of the length itself stays near $0.71 = 1/\sqrt2$ while the length grows like $\sqrt d$. In many dimensions, noise lives on a thin shell around the origin. This seems to contradict the density, which is highest at 0. But a shell of radius $r$ has room in proportion to $r^{d-1}$: near 0 the density is high and there is next to no room. We will meet the consequences. A model that reads a picture of 3072 numbers can measure the strength of its noise by its length alone, and a vector at the wrong radius is nothing that the model has ever seen. {numref}`ex-between` makes that mistake and mends it.
+# The scatter of the length itself stays near $0.71$ while the length grows like $\sqrt d$. (The square has the slope $2\sqrt d$ there, so a scatter of $\sqrt{2d}$ in the square is one of $\sqrt{2d}/(2\sqrt d) = 1/\sqrt2$ in the length.) In many dimensions, noise lives on a thin shell around the origin. This seems to contradict the density, which is highest at 0. But a shell of radius $r$ has room in proportion to $r^{d-1}$: near 0 the density is high and there is next to no room. We will meet the consequences. A model that reads a picture of 3072 numbers can measure the strength of its noise by its length alone, and a vector at the wrong radius is nothing that the model has ever seen. {numref}`ex-between` makes that mistake and mends it.
 #
 # ## One number given another
 #
 # Look at the pixel $x$ and the observation $y$ as a pair, before anything was observed. Both are normal, and they belong together: $y$ was made from $x$. Suppose that the pair is made of two independent standard normal numbers $\epsilon$ and $\epsilon'$, one after the other, with fixed numbers $k$ and $\tau > 0$:
 #
 # $$
-# x = \mu_x + \sigma_x\,\epsilon, \qquad y = \mu_y + k\,(x - \mu_x) + \tau\,\epsilon' .
+# \begin{aligned}
+# x &= \mu_x + \sigma_x\,\epsilon,\\
+# y &= \mu_y + k\,(x - \mu_x) + \tau\,\epsilon' .
+# \end{aligned}
 # $$ (def:pair)
 #
 # In our example $\mu_y = \mu_x = 0.5$, $k = 1$, and $\tau = 0.4$. If $x$ is known, everything in the second equation is fixed except $\epsilon'$. So $y$ given $x$ is normal by {eq}`eq:standardize`, and we only have to express $k$ and $\tau$ by the variances $\sigma_x^2$ and $\sigma_y^2$ and the covariance $\sigma_{xy} = \operatorname{Cov}[x, y]$. First the covariance. The noise $\epsilon'$ is independent of $x$ and does not count, so
 #
 # $$
-# \sigma_{xy} = \operatorname{Cov}[x,\ k x] = k\,\sigma_x^2 \qquad\text{and}\qquad k = \frac{\sigma_{xy}}{\sigma_x^2} .
+# \sigma_{xy} = \operatorname{Cov}[x,\ k x] = k\,\sigma_x^2, \quad\text{so}\quad k = \frac{\sigma_{xy}}{\sigma_x^2} .
 # $$
 #
 # Then the variance, which adds up by independence. Insert $k$, and solve for $\tau^2$:
 #
 # $$
-# \sigma_y^2 = k^2\sigma_x^2 + \tau^2 = \frac{\sigma_{xy}^2}{\sigma_x^2} + \tau^2 \qquad\text{and}\qquad \tau^2 = \sigma_y^2 - \frac{\sigma_{xy}^2}{\sigma_x^2} .
+# \begin{aligned}
+# \sigma_y^2 &= k^2\sigma_x^2 + \tau^2 = \frac{\sigma_{xy}^2}{\sigma_x^2} + \tau^2,\\
+# \tau^2 &= \sigma_y^2 - \frac{\sigma_{xy}^2}{\sigma_x^2} .
+# \end{aligned}
 # $$
 #
-# Every pair with a normal density {eq}`eq:density-nd` can be made this way. Given its five numbers $\mu_x, \mu_y, \sigma_x^2, \sigma_y^2, \sigma_{xy}$, take the $k$ and the $\tau$ just found. The pair so made has the same five numbers, hence the same density. (The root exists because $\sigma_x^2\tau^2 = \sigma_x^2\sigma_y^2 - \sigma_{xy}^2$ is the determinant of $\Sigma$, which is positive.) Nothing distinguishes $x$ from $y$ here, so the names may be exchanged. For any normal pair,
+# Every pair with a normal density {eq}`eq:density-nd` can be made this way. Given its five numbers $\mu_x, \mu_y, \sigma_x^2, \sigma_y^2, \sigma_{xy}$, take the $k$ and the $\tau$ just found. The pair so made is a mixing of two noises, as in the last section, and it has the same five numbers, hence the same density. (The root exists because $\sigma_x^2\tau^2 = \sigma_x^2\sigma_y^2 - \sigma_{xy}^2$ is the determinant of $\Sigma$, which is positive.) Nothing distinguishes $x$ from $y$ here, so the names may be exchanged. For any normal pair,
 #
 # $$
-# x \mid y \ \sim\ \mathcal N\Bigl(\mu_x + \frac{\sigma_{xy}}{\sigma_y^2}\,(y - \mu_y),\ \ \sigma_x^2 - \frac{\sigma_{xy}^2}{\sigma_y^2}\Bigr), \qquad \sigma_{xy} = \operatorname{Cov}[x, y] .
+# x \mid y \ \sim\ \mathcal N\Bigl(\mu_x + \frac{\sigma_{xy}}{\sigma_y^2}\,(y - \mu_y),\ \sigma_x^2 - \frac{\sigma_{xy}^2}{\sigma_y^2}\Bigr).
 # $$ (eq:conditional-gaussian)
 #
 # Read it so: start from the mean, and move by a fixed share $\sigma_{xy}/\sigma_y^2$ of the surprise $y - \mu_y$. What remains unknown is smaller than before, and how much smaller does not depend on what was seen. For our pixel, $\sigma_{xy} = \operatorname{Cov}[x, x + \text{noise}] = \sigma_x^2 = 0.09$ and $\sigma_y^2 = 0.25$. The mean is $0.5 + 0.36 \cdot 0.5 = 0.68$ and the variance $0.09 - 0.0081/0.25 = 0.0576$, as before.
 #
-# The claim uses brute force. Among eight million pixels with noise it keeps those where the sum happened to lie within 0.01 of 1.0, and looks at their pixels.
+# The claim uses brute force. Among eight million pixels with noise it keeps those whose sum happened to lie within 0.01 of 1.0.
 
 # %%
 many = 0.5 + 0.3 * torch.randn(8_000_000)
@@ -856,10 +935,13 @@ plt.show()
 # So there are two ways to the same answer: multiply densities, or condition a pair. Do they agree for all numbers? In general, with a pixel $\mathcal N(\mu_1, \sigma_1^2)$ and noise of variance $\sigma_2^2$, we have $\sigma_{xy} = \sigma_1^2$ and $\sigma_y^2 = \sigma_1^2 + \sigma_2^2$. The mean, $\mu_1 + \frac{\sigma_1^2}{\sigma_1^2 + \sigma_2^2}(y - \mu_1)$, is the first line of our computation of $\mu_{12}$, with $y$ as $\mu_2$. For the variance, put both terms over one denominator, and cancel:
 #
 # $$
-# \sigma_1^2 - \frac{\sigma_1^4}{\sigma_1^2 + \sigma_2^2} = \frac{\sigma_1^4 + \sigma_1^2\sigma_2^2 - \sigma_1^4}{\sigma_1^2 + \sigma_2^2} = \frac{\sigma_1^2\,\sigma_2^2}{\sigma_1^2 + \sigma_2^2} = \sigma_{12}^2 .
+# \begin{aligned}
+# \sigma_1^2 - \frac{\sigma_1^4}{\sigma_1^2 + \sigma_2^2} &= \frac{\sigma_1^4 + \sigma_1^2\sigma_2^2 - \sigma_1^4}{\sigma_1^2 + \sigma_2^2}\\
+# &= \frac{\sigma_1^2\,\sigma_2^2}{\sigma_1^2 + \sigma_2^2} = \sigma_{12}^2 .
+# \end{aligned}
 # $$ (eq:two-roads)
 #
-# Chapter 4 walks both roads, and a third, to the distribution that the whole way back is built on.
+# Chapter 4 walks both roads, and a third, to the distribution {eq}`eq:posterior` that the whole way back is built on.
 
 # %% tags=["claim"]
 claim(
@@ -880,10 +962,22 @@ claim(
 # \Sigma_{xy} = K\,\Sigma_{yy}, \qquad \Sigma_{xx} = K\,\Sigma_{yy}K^\top + RR^\top .
 # $$
 #
-# The first gives $K = \Sigma_{xy}\Sigma_{yy}^{-1}$. Then, since $\Sigma_{yy}$ is symmetric, $K\Sigma_{yy}K^\top = \Sigma_{xy}\Sigma_{yy}^{-1}\Sigma_{yy}\Sigma_{yy}^{-1}\Sigma_{yx} = \Sigma_{xy}\Sigma_{yy}^{-1}\Sigma_{yx}$, and the second gives $RR^\top$, the covariance that is left:
+# The first gives $K = \Sigma_{xy}\Sigma_{yy}^{-1}$. Insert it, with $K^\top = \Sigma_{yy}^{-1}\Sigma_{yx}$ since $\Sigma_{yy}$ is symmetric, and cancel:
 #
 # $$
-# x \mid y \ \sim\ \mathcal N\bigl(\mu_x + \Sigma_{xy}\Sigma_{yy}^{-1}(y - \mu_y),\ \ \Sigma_{xx} - \Sigma_{xy}\Sigma_{yy}^{-1}\Sigma_{yx}\bigr).
+# \begin{aligned}
+# K\,\Sigma_{yy}K^\top &= \Sigma_{xy}\Sigma_{yy}^{-1}\,\Sigma_{yy}\,\Sigma_{yy}^{-1}\Sigma_{yx}\\
+# &= \Sigma_{xy}\Sigma_{yy}^{-1}\Sigma_{yx} .
+# \end{aligned}
+# $$
+#
+# The second condition gives $RR^\top$, the covariance that is left. (It has a root $R$, for it is the covariance of $x - Ky$.)
+#
+# $$
+# \begin{aligned}
+# x \mid y \ \sim\ \mathcal N\bigl(&\mu_x + \Sigma_{xy}\Sigma_{yy}^{-1}(y - \mu_y),\\
+# &\Sigma_{xx} - \Sigma_{xy}\Sigma_{yy}^{-1}\Sigma_{yx}\bigr).
+# \end{aligned}
 # $$ (eq:conditional-blocks)
 #
 # The construction also shows that a part of a normal vector is normal by itself: $y$ was made first, without any regard to $x$. The claim checks the definition of a conditional density, $p(x, y) = p(x \mid y)\,p(y)$, in three dimensions, for $x$ one number and $y$ two, at five random points.
@@ -925,13 +1019,19 @@ claim(
 # The last tool measures. Suppose that draws come from a distribution $q$, and a model believes that they come from $p$. At a draw $x$, the model's log density falls short of the true one by $\log q(x) - \log p(x)$. The average shortfall is the *Kullback–Leibler divergence* {cite:p}`kullback1951`:
 #
 # $$
-# \mathrm{KL}(q\,\|\,p) = \mathbb E_{x \sim q}\bigl[\log q(x) - \log p(x)\bigr] = \int q(x)\,\log\frac{q(x)}{p(x)}\,dx .
+# \begin{aligned}
+# \mathrm{KL}(q\,\|\,p) &= \mathbb E_{x \sim q}\bigl[\log q(x) - \log p(x)\bigr]\\
+# &= \int q(x)\,\log\frac{q(x)}{p(x)}\,dx .
+# \end{aligned}
 # $$ (def:kl)
 #
 # The letter under $\mathbb E$ says who draws. With the natural logarithm the unit is the *nat*; divide by $\log 2$ for bits. At some $x$ the model may rate a draw higher than $q$ itself does, and the difference is negative there. On average it cannot be. Here is why. Write $\rho(x) = p(x)/q(x)$. Its average under $q$ is $\int q\,\frac pq\,dx = \int p\,dx = 1$, so the average of $\rho - 1$ is zero, and we may add it:
 #
 # $$
-# \mathrm{KL}(q\,\|\,p) = \mathbb E_{x \sim q}[-\log\rho] = \mathbb E_{x \sim q}[\rho - 1 - \log\rho], \qquad \rho = \frac{p(x)}{q(x)} .
+# \begin{aligned}
+# \mathrm{KL}(q\,\|\,p) &= \mathbb E_{x \sim q}[-\log\rho]\\
+# &= \mathbb E_{x \sim q}[\rho - 1 - \log\rho], \qquad \rho = \frac{p(x)}{q(x)} .
+# \end{aligned}
 # $$ (eq:kl-positive)
 #
 # Now every single term is at least zero, because $\log\rho \le \rho - 1$: the straight line $\rho - 1$ touches the logarithm at $\rho = 1$, and the logarithm bends down from there on both sides. So $\mathrm{KL} \ge 0$, and it is zero only if $\rho = 1$ wherever $q$ draws, that is, if $p = q$. The claim compares the two averages by quadrature, with what we know about the pixel after the observation as $q$, and what we knew before as $p$. It also asks for the smallest term, which must not be negative.
@@ -968,22 +1068,30 @@ claim(
 # Compute it for two normal distributions, $q = \mathcal N(\mu_1, \sigma_1^2)$ and $p = \mathcal N(\mu_2, \sigma_2^2)$. The logarithm of {eq}`def:normal` is $-\frac12\log(2\pi\sigma^2) - (x - \mu)^2/(2\sigma^2)$. Take the difference. The two $\log(2\pi)$ cancel, and $\frac12\log\sigma_2^2 - \frac12\log\sigma_1^2$ is one logarithm:
 #
 # $$
-# \log q(x) - \log p(x) = \frac12\log\frac{\sigma_2^2}{\sigma_1^2} - \frac{(x - \mu_1)^2}{2\sigma_1^2} + \frac{(x - \mu_2)^2}{2\sigma_2^2} .
+# \begin{aligned}
+# &\log q(x) - \log p(x)\\
+# &\qquad = \frac12\log\frac{\sigma_2^2}{\sigma_1^2} - \frac{(x - \mu_1)^2}{2\sigma_1^2} + \frac{(x - \mu_2)^2}{2\sigma_2^2} .
+# \end{aligned}
 # $$
 #
 # Now average over $x \sim q$. The first term is a constant. In the second, $\mathbb E[(x - \mu_1)^2] = \sigma_1^2$ is the variance, so the term becomes $-\frac12$. In the third the distance is from the wrong center. Go through the right one, $x - \mu_2 = (x - \mu_1) + (\mu_1 - \mu_2)$, and expand:
 #
 # $$
 # \begin{aligned}
-# \mathbb E\bigl[(x - \mu_2)^2\bigr] &= \mathbb E\bigl[(x - \mu_1)^2\bigr] + 2(\mu_1 - \mu_2)\,\mathbb E[x - \mu_1] + (\mu_1 - \mu_2)^2\\
-# &= \sigma_1^2 + 0 + (\mu_1 - \mu_2)^2 .
+# \mathbb E\bigl[(x - \mu_2)^2\bigr] = {}& \mathbb E\bigl[(x - \mu_1)^2\bigr]\\
+# &+ 2(\mu_1 - \mu_2)\,\mathbb E[x - \mu_1]\\
+# &+ (\mu_1 - \mu_2)^2\\
+# = {}& \sigma_1^2 + 0 + (\mu_1 - \mu_2)^2 .
 # \end{aligned}
 # $$
 #
 # Collect the three, with $\frac12$ before the bracket:
 #
 # $$
-# \mathrm{KL}\bigl(\mathcal N(\mu_1, \sigma_1^2)\,\big\|\,\mathcal N(\mu_2, \sigma_2^2)\bigr) = \frac12\Bigl[\log\frac{\sigma_2^2}{\sigma_1^2} - 1 + \frac{\sigma_1^2 + (\mu_1 - \mu_2)^2}{\sigma_2^2}\Bigr].
+# \begin{aligned}
+# &\mathrm{KL}\bigl(\mathcal N(\mu_1, \sigma_1^2)\,\big\|\,\mathcal N(\mu_2, \sigma_2^2)\bigr)\\
+# &\qquad = \frac12\Bigl[\log\frac{\sigma_2^2}{\sigma_1^2} - 1 + \frac{\sigma_1^2 + (\mu_1 - \mu_2)^2}{\sigma_2^2}\Bigr].
+# \end{aligned}
 # $$ (eq:kl-1d)
 #
 # For the pixel before and after the look it is 0.223 nats, or 0.32 bits: this is what one noisy look at the pixel taught us. The claim integrates the definition on the grid. A second one repeats the algebra with sympy, from the difference of the logarithms to the bracket.
@@ -1043,7 +1151,7 @@ claim(
 
 # %% tags=["nbval-check-output"]
 bits = right / torch.tensor(2.0).log()
-print(f"after from before: {right:.3f} nats, {bits:.2f} bits")
+print(f"by one look: {right:.3f} nats, {bits:.2f} bits")
 
 # %% [markdown]
 # The formula is not symmetric. Put the pixel aside for a moment and take two distributions with mean 0, of width 1 and 3. Seen from the wide one, the narrow one's draws are nothing special. Seen from the narrow one, many draws of the wide one are nearly impossible, and $\log p$ is very negative there.
@@ -1097,7 +1205,7 @@ explorable(
     "higher and lies where p has draws and q has almost none.",
     caption="Two normal distributions to drag by their peaks: sideways "
     "moves the mean, up makes it narrower. Below, what each <i>x</i> "
-    "adds to the two divergences.",
+    "adds to the two divergences, cut off above 2.",
 )
 
 # %% [markdown]
@@ -1108,7 +1216,7 @@ explorable(
 # One case matters more than all others. In $d$ dimensions let both distributions have the same isotropic covariance $\sigma^2 I$. Then the log densities differ only in their exponents, and what was a square is a squared length:
 #
 # $$
-# \log q(x) - \log p(x) = -\frac{|x - \mu_1|^2}{2\sigma^2} + \frac{|x - \mu_2|^2}{2\sigma^2} .
+# \log\frac{q(x)}{p(x)} = -\frac{|x - \mu_1|^2}{2\sigma^2} + \frac{|x - \mu_2|^2}{2\sigma^2} .
 # $$
 #
 # Each pixel contributes as in one dimension. The averages under $q$ are $d\sigma^2$ and $d\sigma^2 + |\mu_1 - \mu_2|^2$. The $d\sigma^2$ cancel:
@@ -1117,7 +1225,7 @@ explorable(
 # \mathrm{KL}\bigl(\mathcal N(\mu_1, \sigma^2 I)\,\big\|\,\mathcal N(\mu_2, \sigma^2 I)\bigr) = \frac{|\mu_1 - \mu_2|^2}{2\sigma^2} .
 # $$ (eq:kl-equal)
 #
-# A divergence between probability distributions has become a squared error between two vectors. When the network of chapter 7 predicts the mean of a step, and is judged by a KL, it is trained with a mean squared error for this reason and no other. The claim averages over draws in 64 dimensions.
+# A divergence between probability distributions has become a squared error between two vectors. This is why a network that predicts the mean of a step, and is judged by a KL, is trained with a squared error: see {eq}`eq:kl-means` of chapter 7. The claim averages over draws in 64 dimensions.
 
 # %% tags=["claim"]
 mu_a, mu_b = 0.1 * torch.randn(2, 64)
@@ -1132,14 +1240,13 @@ claim(
         "without the half": far / 0.4**2,
         "σ in place of σ²": far / (2 * 0.4),
         "the mean over pixels": far / 64 / (2 * 0.4**2),
-        "times the precision squared": far / (2 * 0.4**4),
     },
 )
 
 # %% [markdown]
 # ## Any covariance
 #
-# The general case, without which no toolkit is complete: $q = \mathcal N(\mu_1, \Sigma_1)$ and $p = \mathcal N(\mu_2, \Sigma_2)$ in $d$ dimensions. Now the averages are of quadratic forms, so we need one fact about those. Let $z$ be any random vector with mean $m$ and covariance $\Sigma$, and $A$ a fixed matrix. Write $z = m + e$, where $e$ has mean zero, and multiply out:
+# Now let $q = \mathcal N(\mu_1, \Sigma_1)$ and $p = \mathcal N(\mu_2, \Sigma_2)$ in $d$ dimensions, with any two covariances. The averages are of quadratic forms, so we need one fact about those. Let $z$ be any random vector with mean $m$ and covariance $\Sigma$, and $A$ a fixed matrix. Write $z = m + e$, where $e$ has mean zero, and multiply out:
 #
 # $$
 # z^\top A z = m^\top A m + m^\top A e + e^\top A m + e^\top A e .
@@ -1148,7 +1255,10 @@ claim(
 # The two terms in the middle average to zero. The last is a double sum, and the average of $e_i e_j$ is the covariance $\Sigma_{ij} = \Sigma_{ji}$:
 #
 # $$
-# \mathbb E[e^\top A e] = \sum_{i,j} A_{ij}\,\mathbb E[e_i e_j] = \sum_i \sum_j A_{ij}\,\Sigma_{ji} = \sum_i (A\Sigma)_{ii} = \operatorname{tr}(A\Sigma) .
+# \begin{aligned}
+# \mathbb E[e^\top A e] &= \sum_{i,j} A_{ij}\,\mathbb E[e_i e_j] = \sum_i \sum_j A_{ij}\,\Sigma_{ji}\\
+# &= \sum_i (A\Sigma)_{ii} = \operatorname{tr}(A\Sigma) .
+# \end{aligned}
 # $$
 #
 # The trace $\operatorname{tr}$ is the sum of the diagonal. Together,
@@ -1196,7 +1306,7 @@ claim(
 #
 # $$
 # \begin{aligned}
-# \log q(x) - \log p(x) = \frac12\Bigl[\log\frac{\det\Sigma_2}{\det\Sigma_1} &- (x - \mu_1)^\top\Sigma_1^{-1}(x - \mu_1)\\
+# \log\frac{q(x)}{p(x)} = \frac12\Bigl[\log\frac{\det\Sigma_2}{\det\Sigma_1} &- (x - \mu_1)^\top\Sigma_1^{-1}(x - \mu_1)\\
 # &+ (x - \mu_2)^\top\Sigma_2^{-1}(x - \mu_2)\Bigr].
 # \end{aligned}
 # $$
@@ -1205,15 +1315,20 @@ claim(
 #
 # $$
 # \begin{aligned}
-# \mathbb E\bigl[(x - \mu_1)^\top\Sigma_1^{-1}(x - \mu_1)\bigr] &= \operatorname{tr}(\Sigma_1^{-1}\Sigma_1) = \operatorname{tr}(I) = d,\\
-# \mathbb E\bigl[(x - \mu_2)^\top\Sigma_2^{-1}(x - \mu_2)\bigr] &= \operatorname{tr}(\Sigma_2^{-1}\Sigma_1) + (\mu_1 - \mu_2)^\top\Sigma_2^{-1}(\mu_1 - \mu_2) .
+# &\mathbb E\bigl[(x - \mu_1)^\top\Sigma_1^{-1}(x - \mu_1)\bigr]\\
+# &\qquad = \operatorname{tr}(\Sigma_1^{-1}\Sigma_1) = \operatorname{tr}(I) = d,\\
+# &\mathbb E\bigl[(x - \mu_2)^\top\Sigma_2^{-1}(x - \mu_2)\bigr]\\
+# &\qquad = \operatorname{tr}(\Sigma_2^{-1}\Sigma_1) + (\mu_1 - \mu_2)^\top\Sigma_2^{-1}(\mu_1 - \mu_2) .
 # \end{aligned}
 # $$
 #
 # Insert both:
 #
 # $$
-# \mathrm{KL} = \frac12\Bigl[\log\frac{\det\Sigma_2}{\det\Sigma_1} - d + \operatorname{tr}(\Sigma_2^{-1}\Sigma_1) + (\mu_1 - \mu_2)^\top\Sigma_2^{-1}(\mu_1 - \mu_2)\Bigr].
+# \begin{aligned}
+# \mathrm{KL} = \frac12\Bigl[&\log\frac{\det\Sigma_2}{\det\Sigma_1} - d + \operatorname{tr}(\Sigma_2^{-1}\Sigma_1)\\
+# &+ (\mu_1 - \mu_2)^\top\Sigma_2^{-1}(\mu_1 - \mu_2)\Bigr].
+# \end{aligned}
 # $$ (eq:kl-nd)
 #
 # For $d = 1$ it is {eq}`eq:kl-1d`, and for $\Sigma_1 = \Sigma_2 = \sigma^2 I$ it is {eq}`eq:kl-equal`. If both matrices are diagonal, determinants are products and the trace is a sum, so the KL is the sum of the pixels' own. The claim integrates the definition over the grid of the plane.
@@ -1333,19 +1448,19 @@ without its log: {stds[no_log.argmin()]:.2f}, at {no_log.min():.2f}
 # %% [markdown]
 # *Standard deviations added.* It is variances that add. With two noises, 0.3 and 0.4, the slip makes 0.7 of what is 0.5, and that may go unnoticed. After a thousand equal noises it makes 1000 of what is 31.6. The same numbers come out, and correctly so, if one noise is used a thousand times: draw a fresh one each time.
 #
-# *The width as a variance, the variance as a width.* The page's $\mathcal N$ takes $\sigma^2$, the sum $\mu + \sigma\epsilon$ takes $\sigma$, and so do `torch.distributions.Normal` and most programs. A published kernel has $\mathcal N(\cdot, \sqrt\beta\,I)$. In one small step of $\beta = 10^{-4}$ this is a hundred times too much variance; chapter 2 follows it to the end. The other way round, `Normal(0, 0.16)` for noise of variance 0.16 draws numbers of width 0.16 in place of 0.40.
+# *The width as a variance, the variance as a width.* The page's $\mathcal N$ takes $\sigma^2$, the sum $\mu + \sigma\epsilon$ takes $\sigma$, and so do `torch.distributions.Normal` and most programs. A published kernel has $\mathcal N(\cdot, \sqrt\beta\,I)$, where {eq}`eq:kernel` has $\beta I$. In one small step of $\beta = 10^{-4}$ this is a hundred times too much variance; chapter 2 follows it to the end. The other way round, `Normal(0, 0.16)` for noise of variance 0.16 draws numbers of width 0.16 in place of 0.40.
 #
 # *The product of two numbers taken for the product of two densities.* The product of two normal densities is a normal density, times a constant. The product of two normal *numbers* is not normal at all: its fourth moment is $3 \cdot 3 = 9$, by {eq}`eq:moments`, where a normal number of that variance has 3 (the cell's million has 9.2), and it lies beyond four standard deviations a hundred times as often. When a text says "a product of Gaussians", ask which of the two it means.
 #
-# *Precision and variance exchanged.* The average of two sources is weighted by precision, the surer one more. Weighted by variance, our pixel comes out at 0.82 instead of 0.68, nearer to the noisier source. This gets by, because the result is still an average of sensible numbers: over all pixels the error is 0.278 where the right weights have 0.240, and even to take the observation as it is, with 0.400, does not look absurd.
+# *Precision and variance exchanged.* The average of two sources is weighted by precision, the surer one more. Weighted by variance, our pixel comes out at 0.82 instead of 0.68, nearer to the noisier source. This gets by, because the result is still an average of sensible numbers: over all pixels the root mean square error is 0.278 where the right weights have 0.240, and even to take the observation as it is, with 0.400, does not look absurd.
 #
-# *The constant of the product dropped.* For a single pair of densities it does no harm, since one normalizes in the end. As soon as there are several candidates for the source, the constants say which of them is likely. Chapters 3 to 5 are full of such cases.
+# *The constant of the product dropped.* For a single pair of densities it does no harm, since one normalizes in the end. As soon as there are several candidates for the source, the constants say which of them is likely. So it is for the mixtures of {eq}`def:mixture`, whose way back is {eq}`eq:reverse-mixture`.
 #
 # *No logarithm in the KL.* Some code keeps only the terms that "contain the network". That is allowed while the variance is fixed. Once it is learned, the logarithm is all that keeps it from collapsing: against a standard normal $p$, the width that minimizes the full formula is 1. Without the logarithm it is the smallest on offer, and the "KL" is negative, which no KL can be.
 #
-# *The half forgotten.* Twice the KL has its minimum in the same place, so training looks as it should, and a bound in bits per pixel is off. In a sum with other terms, such as the bound of chapter 6, it also shifts the balance between them.
+# *The half forgotten.* Twice the KL has its minimum in the same place, so training looks as it should, and a bound in bits per pixel is off. In a sum with other terms, such as {eq}`eq:bound` of chapter 6, it also shifts the balance between them.
 #
-# *Swapped arguments.* `kl(p, q)` for `kl(q, p)` is zero for $p = q$ as well, and never negative, so no test of a perfect model will find it. It shows when the model *cannot* be perfect. Let $q$ have two bumps, at $-1$ and $1$, each of width 0.2, and let $p$ be a single normal distribution. The cell tries sixty means and as many widths.
+# *Swapped arguments.* `kl(p, q)` for `kl(q, p)` is zero for $p = q$ as well, and never negative, so no test of a perfect model will find it. It shows when the model *cannot* be perfect. Let $q$ have two humps, at $-1$ and $1$, each of width 0.2, and let $p$ be a single normal distribution. The cell tries sixty means and as many widths, and prints the least value in nats and where it is.
 
 # %% tags=["nbval-check-output"]
 line = torch.linspace(-4, 4, 801)
@@ -1360,11 +1475,11 @@ q_draws = integral(log_q.exp() * (log_q - log_p), line)
 for name, table in (("KL(q‖p)", q_draws), ("KL(p‖q)", p_draws)):
     center, std = tried[table.argmin()]
     print(
-        f"least {name}: |mean| {center.abs():.2f}, width {std:.2f}, "
-        f"{table.min():.2f} nats"
+        f"{name} {table.min():.2f}: "
+        f"|mean| {center.abs():.2f}, width {std:.2f}"
     )
 
-# %% tags=["figure"] mystnb={"image": {"alt": "A blue curve with two narrow bumps at -1 and 1. A wide, flat dashed bell around 0 covers both. A dotted bell as narrow as one bump, and twice as high, sits on the left one alone."}, "figure": {"name": "fig-swapped", "caption": "Two bumps $q$ (solid), and the best single normal $p$: by $\\mathrm{KL}(q\\,\\|\\,p)$ (dashed) it covers both bumps and the gap; by $\\mathrm{KL}(p\\,\\|\\,q)$ (dotted) it sits on one bump and ignores the other."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "A blue curve with two narrow humps at -1 and 1. A wide, flat dashed bell around 0 covers both. A dotted bell as narrow as one hump, and twice as high, sits on the left one alone."}, "figure": {"name": "fig-swapped", "caption": "Two humps $q$ (solid), and the best single normal $p$: by $\\mathrm{KL}(q\\,\\|\\,p)$ (dashed) it covers both humps and the gap; by $\\mathrm{KL}(p\\,\\|\\,q)$ (dotted) it sits on one hump and ignores the other."}}
 fig, ax = plt.subplots(figsize=(6, 2.8))
 show = slice(150, 651)
 ax.plot(line[show], log_q.exp()[show], color=DATA, ls="-")
@@ -1375,7 +1490,7 @@ ax.set(xlabel="$x$", ylabel="density")
 plt.show()
 
 # %% [markdown]
-# By the right divergence the model covers both bumps, at the price of drawing in the gap, and its width 1.02 is that of $q$ as a whole. By the swapped one it sits on one bump, with width 0.20, and half of the data does not exist for it. In pictures that would be a model which draws beautiful sevens and no threes.
+# By the right divergence the model covers both humps, at the price of drawing in the gap, and its width 1.02 is that of $q$ as a whole. By the swapped one it sits on one hump, with width 0.20, and half of the data does not exist for it. In pictures that would be a model which draws beautiful sevens and no threes.
 #
 # ## Exercises
 #
@@ -1500,7 +1615,7 @@ check.between(between)
 # :class: dropdown
 # :::
 #
-# By {eq}`eq:convolution`, $c\,\epsilon + c'\epsilon'$ has the variance $c^2 + c'^2$, so the squares of the two factors must add to 1, and not the factors themselves. With an angle, $\cos^2 + \sin^2 = 1$. The straight line with the factors $1 - w$ and $w$ passes through the empty inside of the shell: halfway, its variance is $\frac12$, and its length in 3072 dimensions is 40 where a noise has 55. A model that is started there sees noise of a kind that it was never shown. For the same reason chapter 2 will shrink a picture by $\sqrt{1-\beta}$ and not by $1 - \beta$.
+# By {eq}`eq:convolution`, $c\,\epsilon + c'\epsilon'$ has the variance $c^2 + c'^2$, so the squares of the two factors must add to 1, and not the factors themselves. With an angle, $\cos^2 + \sin^2 = 1$. The straight line with the factors $1 - w$ and $w$ passes through the empty inside of the shell: halfway, its variance is $\frac12$, and its length in 3072 dimensions is 40 where a noise has 55. A model that is started there sees noise of a kind that it was never shown. For the same reason {eq}`eq:keep-variance` of chapter 2 shrinks a picture by $\sqrt{1-\beta}$ and not by $1 - \beta$.
 
 
 # %% tags=["solution", "nbval-check-output"]
@@ -1528,7 +1643,8 @@ print(f"halfway, by the circle: {halfway.norm():.0f}")
 # \begin{aligned}
 # \text{draw} \quad & x = \mu + \sigma\epsilon \ \sim\ \mathcal N(\mu, \sigma^2)\\
 # \text{scale, add} \quad & k X_1 + k' X_2 \ \sim\ \mathcal N(k\mu_1 + k'\mu_2,\ k^2\sigma_1^2 + k'^2\sigma_2^2)\\
-# \text{multiply densities} \quad & 1/\sigma_{12}^2 = 1/\sigma_1^2 + 1/\sigma_2^2, \qquad \mu_{12} = \sigma_{12}^2\,(\mu_1/\sigma_1^2 + \mu_2/\sigma_2^2)\\
+# \text{multiply} \quad & 1/\sigma_{12}^2 = 1/\sigma_1^2 + 1/\sigma_2^2\\
+# & \mu_{12} = \sigma_{12}^2\,(\mu_1/\sigma_1^2 + \mu_2/\sigma_2^2)\\
 # \text{condition} \quad & x \mid y \ \sim\ \mathcal N\bigl(\mu_x + \tfrac{\sigma_{xy}}{\sigma_y^2}(y - \mu_y),\ \sigma_x^2 - \tfrac{\sigma_{xy}^2}{\sigma_y^2}\bigr)\\
 # \text{compare} \quad & \mathrm{KL}(q\,\|\,p) = \tfrac12\bigl[\log\tfrac{\sigma_2^2}{\sigma_1^2} - 1 + \tfrac{\sigma_1^2 + (\mu_1 - \mu_2)^2}{\sigma_2^2}\bigr]\\
 # \text{equal widths} \quad & \mathrm{KL}(q\,\|\,p) = |\mu_1 - \mu_2|^2 / (2\sigma^2)\\

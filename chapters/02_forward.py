@@ -12,7 +12,7 @@
 # :::{admonition} At a glance
 # :class: glance
 #
-# 35 minutes to read, longer with a pencil; it runs in under half a minute on a laptop's CPU, and needs no GPU. You need mean, variance, covariance and independence of random numbers, the normal distribution $\mathcal N(\mu, \sigma^2)$ with mean $\mu$ and variance $\sigma^2$, and some PyTorch.
+# 35 minutes to read, longer with a pencil; it runs in under half a minute on a laptop's CPU, and needs no GPU. You need from chapter 1 the normal distribution $\mathcal N(\mu, \sigma^2)$ with mean $\mu$ and variance $\sigma^2$, how to scale and shift it {eq}`eq:affine`, and the sum of two normal numbers {eq}`eq:convolution`; besides, mean, variance, covariance and independence of random numbers, and some PyTorch.
 # :::
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Three handwritten digits, a 0, a 3 and a 7, each shown at seven times from left to right. At t = 0 they are clean. At t = 50 they look grainy, at t = 200 they are still readable, at t = 400 only a hint of the strokes remains, and from t = 600 on nothing but noise is visible."}, "figure": {"name": "fig-rows", "caption": "Three digits of 8×8 pixels, noised for $t$ steps. Each picture was made from $x_0$ by itself, with a noise of its own, in the one jump that this chapter derives. See that the digits are readable at $t = 200$ and gone at $t = 600$."}}
@@ -69,7 +69,7 @@ grid(rows, rows=3, labels=[f"$t = {t}$" for t in times])
 # \operatorname{Var}[x_t] = k_t^2 \operatorname{Var}[x_{t-1}] + \beta_t .
 # $$ (eq:variance-step)
 #
-# A *claim* cell checks an equation, and makes sure that it would notice the usual mistakes. In it, `got` is what the cell computes, `want` is what the equation says, and `rejects` lists wrong versions by name. This one draws a million values of $x_{t-1}$ with variance 2, takes one step with $k_t = 0.8$ and $\beta_t = 0.3$, and compares variances. Because it uses random samples, it allows five standard errors, that is, five times the expected distance of such an estimate from the truth; a claim without randomness allows only rounding errors.
+# As in chapter 1, a *claim* cell compares what it computes, `got`, with what the equation says, `want`, and makes sure that it would notice the mistakes listed in `rejects`. This one draws a million values of $x_{t-1}$ with variance 2, takes one step with $k_t = 0.8$ and $\beta_t = 0.3$, and compares variances. Because it uses random samples, it allows five standard errors; a claim without randomness allows only rounding errors.
 
 # %%
 from ddpm_lib.claims import claim, mean, variance
@@ -90,8 +90,6 @@ claim(
 )
 
 # %% [markdown]
-# The line below the cell is its result: the number of the equation, how far the two sides lie apart, how far they may, and the wrong versions that were found to be wrong. From here on the website shows this line alone, with the check folded beneath it. All of them are collected in the [ledger](../book/claims.md).
-#
 # Suppose the pixel has variance 1 before the step. It has variance 1 after the step exactly if $k_t^2 + \beta_t = 1$. We take the positive root, since a negative one would turn the picture into its negative at every step:
 #
 # $$
@@ -212,7 +210,7 @@ plt.show()
 # \alpha_t = 1 - \beta_t .
 # $$ (def:alpha)
 #
-# With it, a step is $x_t = \sqrt{\alpha_t}\,x_{t-1} + \sqrt{1-\alpha_t}\,\epsilon_t$. Said as a distribution: given $x_{t-1}$, the next $x_t$ is normal, with mean $\sqrt{\alpha_t}\,x_{t-1}$ and with variance $\beta_t$ in each pixel. The letter $q$ stands for the distributions of the fixed direction, and $\mathcal N(x;\ \mu, \Sigma)$ for the normal density with mean $\mu$ and covariance $\Sigma$ at the point $x$:
+# With it, a step is $x_t = \sqrt{\alpha_t}\,x_{t-1} + \sqrt{1-\alpha_t}\,\epsilon_t$. Said as a distribution: given $x_{t-1}$, the next $x_t$ is normal, with mean $\sqrt{\alpha_t}\,x_{t-1}$ and with variance $\beta_t$ in each pixel. The letter $q$ stands for the distributions of the fixed direction, and $\mathcal N(x;\ \mu, \Sigma)$ for the normal density {eq}`eq:density-nd` with mean $\mu$ and covariance $\Sigma$ at the point $x$:
 #
 # $$
 # q(x_t \mid x_{t-1}) = \mathcal N\bigl(x_t;\ \sqrt{\alpha_t}\,x_{t-1},\ \beta_t I\bigr).
@@ -280,13 +278,13 @@ claim(
 #
 # ## The reparameterized sum of Gaussians
 #
-# Two facts about normal numbers are all that we need. The first is called *reparameterization*. If $\epsilon$ is standard normal, then
+# Two facts about normal numbers are all that we need, and chapter 1 has both. The first is reparameterization, {eq}`eq:standardize`: if $\epsilon$ is standard normal, then
 #
 # $$
 # \mu + \sigma\epsilon \ \sim\ \mathcal N(\mu, \sigma^2).
 # $$ (eq:reparameterize)
 #
-# So to draw from any normal distribution, draw a standard one, scale it and shift it. We have used this fact already, each time we wrote a step as a sum. The second fact is about two *independent* standard normal numbers $\epsilon$ and $\epsilon'$ and two fixed factors $c$ and $c'$:
+# So to draw from any normal distribution, draw a standard one, scale it and shift it. We have used this fact already, each time we wrote a step as a sum. The second fact is {eq}`eq:convolution`, for two *independent* standard normal numbers $\epsilon$ and $\epsilon'$ that were multiplied by fixed factors $c$ and $c'$ as in {eq}`eq:affine`:
 #
 # $$
 # c\,\epsilon + c'\epsilon' \ \sim\ \mathcal N(0,\ c^2 + c'^2).
@@ -294,9 +292,7 @@ claim(
 #
 # That the variances add is true of any independent numbers. That the sum is *normal* again is special. Add two numbers drawn evenly from an interval, and the sum prefers the middle; two dice do not behave like one large die. Normal numbers keep their shape.
 #
-# Here is why. Write $\varphi(z) = e^{-z^2/2}/\sqrt{2\pi}$ for the standard normal density. The first fact is a change of variable: for $\sigma > 0$, the probability that $\mu + \sigma\epsilon \le x$ is the probability that $\epsilon \le (x - \mu)/\sigma$, and its derivative with respect to $x$ is $\varphi\bigl((x-\mu)/\sigma\bigr)/\sigma$, which is the density of $\mathcal N(\mu, \sigma^2)$.
-#
-# The second fact needs one tool. The *moment generating function* of a random number $X$ is $M(r) = \mathbb E[e^{rX}]$. It determines the distribution of $X$ whenever it is finite near $r = 0$; this is a theorem that we use without proof. For a standard normal number, complete the square in the exponent, $rz - z^2/2 = r^2/2 - (z - r)^2/2$:
+# Chapter 1 proved it with an integral over all the ways in which a sum can come about. Here is a second proof, without that integral. It needs one tool. The *moment generating function* of a random number $X$ is $M(r) = \mathbb E[e^{rX}]$. It determines the distribution of $X$ whenever it is finite near $r = 0$; this is a theorem that we use without proof. For a standard normal number, with the density $\varphi(z) = e^{-z^2/2}/\sqrt{2\pi}$, complete the square {eq}`eq:complete-square` in the exponent, $rz - z^2/2 = r^2/2 - (z - r)^2/2$:
 #
 # $$
 # \mathbb E[e^{r\epsilon}] = \int e^{rz}\varphi(z)\,dz = e^{r^2/2}\int \varphi(z - r)\,dz = e^{r^2/2} .
