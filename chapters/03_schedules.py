@@ -344,7 +344,7 @@ for name, schedule in named.items():
 #
 # $$
 # \begin{aligned}
-# \mathbb E[L_T] &= \mathbb E\left[\log\frac{q(x_T \mid x_0)}{q(x_T)}\cdot\frac{q(x_T)}{p(x_T)}\right]\\
+# \mathbb E[L_T] &= \mathbb E\left[\log\frac{q(x_T \mid x_0)}{q(x_T)}\cdot\frac{q(x_T)}{p(x_T)}\right]\\[6pt]
 # &= \underbrace{\mathbb E\left[\log\frac{q(x_T \mid x_0)}{q(x_T)}\right]}_{\text{information}} + \underbrace{\mathbb E\left[\log\frac{q(x_T)}{p(x_T)}\right]}_{\text{start}} .
 # \end{aligned}
 # $$ (eq:prior-split)
