@@ -12,7 +12,7 @@
 # :::{admonition} At a glance
 # :class: glance
 #
-# 40 minutes to read, longer with a pencil; it runs in about half a minute on a laptop's CPU, and needs no GPU. You need the jump {eq}`eq:jump` and the signal-to-noise ratio of chapter 2, and from chapter 1 the KL divergence of two normal distributions.
+# 40 minutes to read, longer with a pencil; it runs in about half a minute on a laptop's CPU, and needs no GPU. You need the jump {eq}`eq:jump` and the signal-to-noise ratio {eq}`def:snr` of chapter 2, and from chapter 1 the KL divergence {eq}`eq:kl-1d` of two normal distributions.
 # :::
 
 # %% tags=["figure"] mystnb={"image": {"alt": "The digit 3 at seven times from the start to the end of four schedules, one in each row. In the first row it fades into noise by the middle. In the second row it fades more slowly and is gone at the end. In the third and in the fourth row it can still be read in the last picture."}, "figure": {"name": "fig-ends", "caption": "One digit, noised by four schedules, with the same noise everywhere; the columns are the shares of all steps that have been taken. First row: a thousand steps with $\\beta$ from $10^{-4}$ to 0.02. Second: the cosine schedule of this chapter. Third: the betas of the first row's range in only 50 steps. Fourth: a thousand steps, and 0.002 in the place of 0.02. See that the last two do not end in noise."}}
@@ -114,7 +114,10 @@ assert rest.subs(w, 1) == 0  # equal slopes, equal at β = 0
 # How large is the last integral? In it, $1/(1-z)$ lies between 1 and $1/(1 - \beta)$. With $\int_0^\beta z^2\,dz = \beta^3/3$ the integral therefore lies between $\beta^3/3$ and $\beta^3/\bigl(3(1-\beta)\bigr)$. Sum {eq}`eq:log-remainder` over the steps and turn all signs:
 #
 # $$
-# \log\bar\alpha_t = -\sum_{u=1}^t \beta_u - \frac12\sum_{u=1}^t \beta_u^2 - R_t, \qquad 0 \le R_t \le \frac{1}{3(1 - \beta_{\max})}\sum_{u=1}^t \beta_u^3 ,
+# \begin{aligned}
+# \log\bar\alpha_t &= -\sum_{u=1}^t \beta_u - \frac12\sum_{u=1}^t \beta_u^2 - R_t,\\
+# 0 \le R_t &\le \frac{1}{3(1 - \beta_{\max})}\sum_{u=1}^t \beta_u^3 ,
+# \end{aligned}
 # $$ (eq:sum-of-betas)
 #
 # where $\beta_{\max}$ is the largest of the $\beta_u$. The tolerance of this claim is the bound on $R_T$, so it checks the bound as well.
@@ -143,12 +146,15 @@ print(f"alpha_bar_T                  {alpha_bar[T]:.3g}")
 print(f"exp(-sum of the betas)       {(-first).exp():.3g}")
 
 # %% [markdown]
-# So the sum of the betas decides where a schedule ends, and for the schedule of {cite:t}`ho2020` it is 10.05. The rest of {eq}`eq:sum-of-betas` is a correction: $e^{-10.05}$ is $4.32\cdot10^{-5}$, the true $\bar\alpha_T$ is $4.04\cdot10^{-5}$.
+# So while the betas are small, their sum decides where a schedule ends, and for the schedule of {cite:t}`ho2020` it is 10.05. The rest of {eq}`eq:sum-of-betas` is a correction: $e^{-10.05}$ is $4.32\cdot10^{-5}$, the true $\bar\alpha_T$ is $4.04\cdot10^{-5}$.
 #
 # For evenly spaced betas the sum has a closed form. Insert {eq}`eq:linear` and sum its two parts: $\beta_1$ is added $t$ times, and $0 + 1 + \dots + (t-1) = t(t-1)/2$:
 #
 # $$
-# \sum_{u=1}^t \beta_u = t\,\beta_1 + \frac{\beta_T - \beta_1}{T - 1}\cdot\frac{t(t-1)}{2}, \qquad \sum_{u=1}^T \beta_u = T\,\frac{\beta_1 + \beta_T}{2} .
+# \begin{aligned}
+# \sum_{u=1}^t \beta_u &= t\,\beta_1 + \frac{\beta_T - \beta_1}{T - 1}\cdot\frac{t(t-1)}{2},\\
+# \sum_{u=1}^T \beta_u &= T\,\frac{\beta_1 + \beta_T}{2} .
+# \end{aligned}
 # $$ (eq:linear-sum)
 #
 # The second equation is the first at $t = T$, where $T - 1$ cancels. It is also the number of terms times their average.
@@ -177,11 +183,11 @@ claim(
 )
 
 # %% [markdown]
-# Betas that grow in a straight line make $\log\bar\alpha_t$ nearly a parabola, $-t^2$ times a constant. And the end of the schedule is the product of two choices, the number of steps and their average size. Change one, and you must change the other. We come back to this sentence twice.
+# Betas that grow in a straight line make $\log\bar\alpha_t$ nearly a parabola, $-t^2$ times a constant. And the sum at the end is the product of two choices, the number of steps and their average size. Change one, and you must change the other.
 #
 # ## How far from pure noise
 #
-# How small must $\bar\alpha_T$ be? We need a distance between what $x_T$ is, $q(x_T \mid x_0) = \mathcal N(\sqrt{\bar\alpha_T}\,x_0,\ 1 - \bar\alpha_T)$ in each pixel, and what the way back takes it for, $\mathcal N(0, 1)$. Chapter 1 computed the KL divergence of two normal distributions. For a second one that is standard it says
+# How small must $\bar\alpha_T$ be? We need a distance between what $x_T$ is, $q(x_T \mid x_0) = \mathcal N(\sqrt{\bar\alpha_T}\,x_0,\ 1 - \bar\alpha_T)$ in each pixel, and what the way back takes it for, $\mathcal N(0, 1)$. Chapter 1 computed the KL divergence of two normal distributions, {eq}`eq:kl-1d`. For a second one that is standard it says
 #
 # $$
 # \mathrm{KL}\bigl(\mathcal N(\mu, \sigma^2)\,\|\,\mathcal N(0, 1)\bigr) = \tfrac12\bigl(\mu^2 + \sigma^2 - 1 - \log\sigma^2\bigr) .
@@ -197,7 +203,7 @@ claim(
 # \end{aligned}
 # $$ (eq:prior-kl)
 #
-# This is the number for one pixel with the value $x_0$, in nats; divided by $\log 2$ it is in bits. For a picture it is averaged over the pixels, which only replaces $x_0^2$ by its average. The name $L_T$ is that of {cite:t}`ho2020`: chapter 6 will find this very term in the bound on the likelihood. The claim integrates the definition of the divergence numerically, at three times and for $x_0 = 0.8$.
+# This is the number for one pixel with the value $x_0$, in nats; divided by $\log 2$ it is in bits. For a picture it is averaged over the pixels, which only replaces $x_0^2$ by its average. The name $L_T$ is that of {cite:t}`ho2020`: it is the term {eq}`def:prior-term` of the bound on the likelihood, which chapter 6 derives. The claim integrates the definition of the divergence numerically, at three times and for $x_0 = 0.8$.
 
 
 # %%
@@ -293,7 +299,7 @@ claim(
 )
 
 # %% [markdown]
-# Now some numbers. The table has the four schedules of the first figure and two between them, and what $L_T$ is for the digits, in bits per pixel.
+# Now some numbers. The table has the four schedules of the first figure and two between them. Its columns are the sum of the betas, $\sqrt{\bar\alpha_T}$, $\bar\alpha_T$, and $L_T$ of the digits in bits per pixel.
 
 
 # %% tags=["nbval-check-output"]
@@ -324,7 +330,7 @@ for name, schedule in named.items():
     )
 
 # %% [markdown]
-# A pixel of these pictures has 17 levels, so it needs at most 4.09 bits. Against that, the $2.1\cdot10^{-5}$ of the thousand-step schedule are nothing. The 0.54 bits of 50 steps are not: at their end $x_T$ still holds 0.776 times the picture.
+# A pixel of these pictures has 17 levels, so it needs at most 4.09 bits. Against that, the $2.1\cdot10^{-5}$ of the thousand-step schedule are nothing. The 0.54 bits of 50 steps are not: at their end $x_T$ still holds 0.776 times the picture. In the row of the cosine the sum does not tell the end: its last betas are near 1, and the rest in {eq}`eq:sum-of-betas` is not small.
 #
 # ## What the start pays for
 #
@@ -338,26 +344,26 @@ for name, schedule in named.items():
 #
 # $$
 # \begin{aligned}
-# \mathbb E[L_T] &= \mathbb E\left[\log\frac{q(x_T \mid x_0)}{q(x_T)}\cdot\frac{q(x_T)}{p(x_T)}\right]\\
-# &= \underbrace{\mathbb E\left[\log\frac{q(x_T \mid x_0)}{q(x_T)}\right]}_{\text{information}} + \underbrace{\mathbb E\left[\log\frac{q(x_T)}{p(x_T)}\right]}_{\mathrm{KL}(q(x_T)\,\|\,p(x_T))} .
+# \mathbb E[L_T] &= \mathbb E\left[\log\frac{q(x_T \mid x_0)}{q(x_T)}\cdot\frac{q(x_T)}{p(x_T)}\right]\\[6pt]
+# &= \underbrace{\mathbb E\left[\log\frac{q(x_T \mid x_0)}{q(x_T)}\right]}_{\text{information}} + \underbrace{\mathbb E\left[\log\frac{q(x_T)}{p(x_T)}\right]}_{\text{start}} .
 # \end{aligned}
 # $$ (eq:prior-split)
 #
-# The first term says how much $x_T$ tells about $x_0$. It is called the *mutual information* of the two, and it is an average of divergences too, so it is not negative. Only the second is what a sampler pays for its start, and it is the smaller for it. If the data are themselves $\mathcal N(0, I)$, it is zero at every $t$, since then $q(x_t)$ is $\mathcal N(0, I)$ throughout. So a small $L_T$ makes a good start, for any data; a large one need not make a bad start. We shall have to measure.
+# The first term says how much $x_T$ tells about $x_0$. It is called the *mutual information* of the two. For each $x_0$ it averages a divergence, that of $q(x_T \mid x_0)$ from $q(x_T)$, so by {eq}`eq:kl-positive` it is not negative. The second term is the divergence of $q(x_T)$ from $p(x_T)$. This alone is what a sampler pays for its start, and it is at most the average of $L_T$. If the data are themselves $\mathcal N(0, I)$, the second term is zero at every $t$, since then $q(x_t)$ is $\mathcal N(0, I)$ throughout. So a small $L_T$ makes a good start, for any data; a large one need not make a bad start. We shall have to measure.
 #
-# To measure we need data for which $q(x_t)$ is known. A single normal distribution is too tame. Take a sum of several, a *Gaussian mixture*: with the probability $w_k$ a number is drawn from the $k$-th normal distribution, which has the mean $m_k$, and all have the standard deviation $\varsigma$:
+# To measure we need data for which $q(x_t)$ is known. A single normal distribution is too tame. Take several, a *Gaussian mixture*: with the probability $w_k$ a number is drawn from the $k$-th normal distribution, the $k$-th *component*, which has the mean $m_k$. All have the standard deviation $\varsigma$, their *width*. With weights $w_k > 0$ that sum to 1,
 #
 # $$
-# q(x_0) = \sum_k w_k\, \mathcal N(x_0;\ m_k,\ \varsigma^2), \qquad w_k > 0, \quad \sum_k w_k = 1 .
+# q(x_0) = \sum_k w_k\, \mathcal N(x_0;\ m_k,\ \varsigma^2) .
 # $$ (def:mixture)
 #
-# What does noise make of it? Suppose that $x_0$ came from the $k$-th part. Then $x_t = a x_0 + s\,\bar\epsilon_t$, with $a = \sqrt{\bar\alpha_t}$ and $s = \sqrt{1 - \bar\alpha_t}$, is a sum of two independent normal numbers: $a x_0$ with mean $a m_k$ and variance $a^2\varsigma^2$, and $s\,\bar\epsilon_t$ with mean 0 and variance $s^2$. Such a sum is normal, and means and variances add. The part that $x_0$ came from is still $k$ with the probability $w_k$. Summed over the parts,
+# What does noise make of it? Suppose that $x_0$ came from the $k$-th component. Then $x_t = a x_0 + s\,\bar\epsilon_t$, with $a = \sqrt{\bar\alpha_t}$ and $s = \sqrt{1 - \bar\alpha_t}$, is a sum of two independent normal numbers: $a x_0$ with mean $a m_k$ and variance $a^2\varsigma^2$, and $s\,\bar\epsilon_t$ with mean 0 and variance $s^2$. By {eq}`eq:convolution` the sum is normal, and means and variances add. The component that $x_0$ came from is still $k$ with the probability $w_k$. Summed over the components,
 #
 # $$
 # q(x_t) = \sum_k w_k\, \mathcal N\bigl(x_t;\ a\,m_k,\ a^2\varsigma^2 + s^2\bigr) .
 # $$ (eq:mixture-noised)
 #
-# Our mixture has two parts, at $-1$ and $1$, of width 0.2. We give them the weights 0.8 and 0.2. With equal weights the mean would be 0, and that is where a wrong start is wrong too, so some of the damage would not show.
+# Our mixture has two components, at $-1$ and $1$, of width 0.2. We give them the weights 0.8 and 0.2. With equal weights the mean would be 0, which is the mean of $\mathcal N(0, 1)$ too, and some of the damage of a wrong start would not show.
 
 # %%
 weights, centers = torch.tensor([0.8, 0.2]), torch.tensor([-1.0, 1.0])
@@ -421,16 +427,18 @@ claim(
 )
 
 # %% [markdown]
-# With the mixture we can also execute {eq}`eq:prior-split`. Both of its terms are integrals over one variable. By {eq}`eq:prior-kl`, the average of $L_T$ needs only the average of $x_0^2$, which is $\varsigma^2 + \sum_k w_k m_k^2$. And the mutual information is $\mathbb E[\log q(x_T \mid x_0)] - \mathbb E[\log q(x_T)]$. Its second part is an integral over the density that we know. In the first, the logarithm of the normal density is $-\tfrac12\log(2\pi s^2) - (x_T - a x_0)^2/(2s^2)$. The square is $s^2$ on average, so this is $-\tfrac12\log(2\pi s^2) - \tfrac12$, or $-\tfrac12\log(2\pi e\,s^2)$. We take $\bar\alpha_T$ at the end of the 50 steps.
+# With the mixture we can also execute {eq}`eq:prior-split`. By {eq}`eq:prior-kl`, the average of $L_T$ needs only the average of $x_0^2$, which is $\varsigma^2 + \sum_k w_k m_k^2$. The second term is an integral over $x_T$. The first is a double integral: over $x_T$ for the divergence of $q(x_T \mid x_0)$ from $q(x_T)$, then over $x_0$ for its average. We take $\bar\alpha_T$ at the end of the 50 steps.
 
 # %% tags=["claim"]
 short = linear(T=50)
 end = short.alpha_bar[-1]
-line = torch.linspace(-9, 9, 20_001)
+line, origin = torch.linspace(-9, 9, 2001), torch.linspace(-3, 3, 301)
 q_T = noised_density(line, end)
 p_T = normal(line, torch.zeros(()), torch.ones(()))
-entropy = -integral(q_T * q_T.log(), line)
-told = entropy - (2 * math.pi * math.e * (1 - end)).log() / 2
+q_0 = noised_density(origin, torch.ones(()))
+given = normal(line[:, None], end.sqrt() * origin, 1 - end)
+away = integral(given * (given / q_T[:, None]).log(), line[:, None])
+told = integral(q_0 * away, origin)
 start = integral(q_T * (q_T / p_T).log(), line)
 average = width**2 + (weights * centers**2).sum()
 claim(
@@ -453,7 +461,7 @@ for what, part in (("L_T", told + start), ("the start", start)):
 #
 # ## What a wrong start costs
 #
-# Next we let a sampler run and look at what it draws. Chapters 4 to 9 build this sampler. Here it is a measuring device. It walks from $x_T$ to $x_0$, one step for each $t$, and where a network would estimate $x_0$ from $x_t$, it computes the exact mean $\mathbb E[x_0 \mid x_t]$ of the mixture, `exact_denoiser`. So nothing in it is badly trained. What can still be wrong is where it starts, and that its steps are not infinitely small. To tell these apart we start it twice, once from $\mathcal N(0, 1)$ and once from draws of the true $q(x_T)$.
+# Next we let a sampler run and look at what it draws. Chapters 4 to 9 derive it, up to {eq}`def:algorithm-2`. Here it is a measuring device. It walks from $x_T$ to $x_0$, one step for each $t$, and where a network would estimate $x_0$ from $x_t$, it computes the exact mean $\mathbb E[x_0 \mid x_t]$ of the mixture, `exact_denoiser`. So nothing in it is badly trained. What can still be wrong is where it starts, and that its steps are not infinitely small. To tell these apart we start it twice, once from $\mathcal N(0, 1)$ and once from draws of the true $q(x_T)$.
 #
 # How far are its draws from the mixture? Take two distributions with the cumulative distribution functions $F$ and $G$, where $F(x)$ is the probability of a value up to $x$. The *Wasserstein-1 distance* compares them rank by rank. Let $F^{-1}(p)$ be the value with the share $p$ of all values below it; then
 #
@@ -497,9 +505,9 @@ claim(
 )
 
 # %% [markdown]
-# Two samples from the *same* distribution have a distance too, because they are finite. A distance means something only beside this floor. We compare each sample of eight thousand with eight thousand quantiles of the mixture, taken from a million draws; the floor is what fresh draws of the mixture score. The two starts are paired: sorted, and with the same noise on the way. So whatever luck there is, both have it, and the two columns differ by the start.
+# Two samples from the *same* distribution have a distance too, because they are finite. A distance means something only beside this floor. We compare each sample of eight thousand with eight thousand quantiles of the mixture, taken from a million draws; the floor is what fresh draws of the mixture score. The two starts are sorted and get the same noise on the way, so their results differ by the start alone.
 #
-# Seven schedules take part. The fifth has 0.002 for 0.02. The last two have 50 steps like the fourth, but end in noise; how, is the subject of the sections after this one.
+# Seven schedules take part. The fifth has 0.002 for 0.02. The last two have 50 steps like the fourth, but end in noise; the later sections say how.
 
 # %%
 from ddpm_lib.sampling import ddpm, sample
@@ -523,15 +531,15 @@ def both_starts(schedule):
     return x[:n, 0], x[n:, 0]
 
 
-times = torch.arange(0, 1001, 20)
-kept = linear().alpha_bar[times]
+kept = linear().alpha_bar[torch.arange(0, 1001, 20)]
+every_20 = Schedule.from_betas(1 - kept[1:] / kept[:-1])
 measured = {
     "linear, T = 1000": linear(),
     "linear, T = 300": linear(T=300),
     "linear, T = 100": linear(T=100),
     "linear, T = 50": linear(T=50),
     "up to 0.002, T = 1000": linear(beta_T=0.002),
-    "every 20th, T = 50": Schedule.from_betas(1 - kept[1:] / kept[:-1]),
+    "every 20th, T = 50": every_20,
     "cosine, T = 50": cosine(T=50),
 }
 drawn = {name: both_starts(s) for name, s in measured.items()}
@@ -541,6 +549,13 @@ floor = torch.stack(
     [distance(exact.draw(two, n)[:, 0], truth) for _ in range(20)]
 )
 print(f"floor: mean {floor.mean():.3f}, largest {floor.max():.3f}")
+share_error, width_error = (
+    math.sqrt(0.8 * 0.2 / n),
+    0.2 / math.sqrt(1.6 * n),
+)
+print(
+    f"standard error: share {share_error:.3f}, width {width_error:.3f}"
+)
 print(f"{'':22}        W_1 from     left, from     width")
 print(f"{'':22} root  q(x_T) N(0,1)  q(x_T) N(0,1)")
 for name, pair in drawn.items():
@@ -551,15 +566,15 @@ for name, pair in drawn.items():
     print(f"{name:22} {a_T:.3f} {far}  {left}   {wide:.3f}")
 
 # %% [markdown]
-# The columns are $\sqrt{\bar\alpha_T}$; the distance from the mixture after each start; the share of the draws in the left peak, which is 0.8 in the data; and the standard deviation of that peak after the start from $\mathcal N(0, 1)$, which is 0.2 in the data.
+# The columns are $\sqrt{\bar\alpha_T}$; the distance from the mixture after each start; the share of the draws in the left hump, which is 0.8 in the data; and the standard deviation of that hump after the start from $\mathcal N(0, 1)$, which is 0.2 in the data. Above them stand the standard errors of a share and of a width for eight thousand draws.
 #
-# Started from the true $q(x_T)$, the first five schedules come down to what fresh draws score. So the instrument works, with a thousand steps and with 50. Started from $\mathcal N(0, 1)$, the schedule that ends in noise does just as well. The other four do not. With $T = 300$ the distance is 0.018 in place of 0.007, which could still be luck if the two starts were not paired. With $T = 100$ it is 0.21, with $T = 50$ it is 0.35, and with the slip of a factor ten 0.19, twenty to forty times the mean of the floor.
+# Started from the true $q(x_T)$, the first five schedules score what fresh draws can score. So the instrument works, with a thousand steps and with 50. Started from $\mathcal N(0, 1)$, the schedule that ends in noise does just as well. With $T = 100$ the distance is 0.21, with $T = 50$ it is 0.35, and with the slip of a factor ten 0.19, about twenty to forty times the mean of the floor. With $T = 300$ it cannot tell: 0.018 and 0.007 are both within the floor.
 #
-# The shares say what happened. With 50 steps, 63 % of the draws are in the left peak where 80 % belong. The missing 17 % of the sand must travel the distance 2, and that is nearly all of the 0.35. Each draw by itself looks right, as {numref}`fig-start` shows: it lies in one of the two peaks, and the peaks have their places and their widths. Only the proportions are wrong.
+# The shares say what happened. With 50 steps, 63 % of the draws are in the left hump where 80 % belong. The missing 17 % of the sand must travel the distance 2, and that is nearly all of the 0.35. Each draw by itself looks right, as {numref}`fig-start` shows: it lies in one of the two humps, and these are where they belong and almost as wide. Only the proportions are wrong.
 #
-# The last two rows are the opposite case. Their 50 steps end in noise, and the start does not matter at all. But from both starts their draws are farther from the data than those of the 50 smaller steps from the right start, because the left peak is too narrow, 0.17 and 0.18 in place of 0.20. Those steps are large, and chapter 5 will say why large steps err. A start that fits and steps that are small are two separate demands, and only together they ask for many steps.
+# The last two rows are the opposite case. Their 50 steps end in noise, and the start does not matter. But the left hump is too narrow, 0.167 and 0.177 in place of 0.2. That is many times the standard error, and narrower than the 0.188 of the 50 smaller steps in the fourth row. Where steps are large, this sampler adds too little noise: {eq}`eq:reverse-variance` of chapter 5 says how much it leaves out. A start that fits and steps that are small are two separate demands, and only together they ask for many steps.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Two panels. Left: densities of x at T = 50. A broad curve with its peak near minus 0.7 is the true one, the standard normal curve peaks at 0. Right: three histograms of samples over the two peaks at minus 1 and 1. The truth and the samples started from the true distribution have a tall left peak and a low right one. The samples started from standard normal noise have a lower left peak and a right peak of about twice the height."}, "figure": {"name": "fig-start", "caption": "The linear schedule in 50 steps. Left: where the sampler should start and where it does. Right: what it draws from the two starts, and the density of the data. The places and the widths of the two peaks survive a wrong start, their weights do not."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Two panels. Left: densities of x at T = 50. A broad curve with its peak near minus 0.7 is the true one, the standard normal curve peaks at 0. Right: the density of the data and histograms of two samples, with humps at minus 1 and 1. The data and the sample started from the true distribution have a tall left hump and a low right one. The sample started from standard normal noise has a lower left hump and a right hump of about twice the height."}, "figure": {"name": "fig-start", "caption": "The linear schedule in 50 steps. Left: where the sampler should start and where it does. Right: what it draws from the two starts, and the density of the data. The places and the widths of the two humps survive a wrong start, their weights do not."}}
 import matplotlib.pyplot as plt
 
 fig, (before, after) = plt.subplots(1, 2, figsize=(7, 2.9))
@@ -580,31 +595,31 @@ clean = noised_density(line, torch.ones(()))
 after.plot(line[near], clean[near], color=GRAY, ls=":", lw=2)
 after.annotate("data", (-0.72, 1.5), color=GRAY)
 after.annotate("from $q(x_T)$", (-0.6, 1.2), color=DATA)
-after.annotate(r"from $\mathcal{N}(0, 1)$", (0.1, 0.85), color=NOISE)
+after.annotate(r"from $\mathcal{N}(0, 1)$", (0.4, 0.9), color=NOISE)
 after.set(xlabel="$x_0$", xlim=(-2, 2))
 plt.show()
 
 # %% [markdown]
 # ## Why the weights change
 #
-# With exact means and small steps, the walk back from a given $x_T$ ends in a draw of $q(x_0 \mid x_T)$. So ask which peak a given $x_T$ came from. By Bayes' rule, with $v = a^2\varsigma^2 + s^2$ for the variance of each part at $T$,
+# With exact means and small steps, the walk back from a given $x_T$ ends in a draw of $q(x_0 \mid x_T)$. So ask which hump a given $x_T$ came from. By Bayes' rule, with $v = a^2\varsigma^2 + s^2$ for the variance of each component at $T$,
 #
 # $$
 # q(k \mid x_T) = \frac{w_k\,\mathcal N(x_T;\ a\,m_k, v)}{\sum_j w_j\,\mathcal N(x_T;\ a\,m_j, v)} .
 # $$
 #
-# The share of the draws that ends in peak $k$ is the average of this over the start. Averaged over the true $q(x_T)$, which is the denominator, it is $\int w_k\,\mathcal N(x_T;\ a\,m_k, v)\,dx_T = w_k$, as it should be. Averaged over $\mathcal N(0, 1)$ it is
+# The share of the draws that ends in hump $k$ is the average of this over the start. Averaged over the true $q(x_T)$, which is the denominator, it is $\int w_k\,\mathcal N(x_T;\ a\,m_k, v)\,dx_T = w_k$, as it should be. Averaged over $\mathcal N(0, 1)$ it is
 #
 # $$
 # w_k' = \int q(k \mid x_T)\;\mathcal N(x_T;\ 0, 1)\,dx_T .
 # $$ (eq:start-weights)
 #
-# The claim does not trust the argument about small steps. It leaps from $x_T$ to $x_0$ in one draw of the exact mixture $q(x_0 \mid x_T)$, two hundred thousand times, for the schedule of 50 steps.
+# The claim takes no small steps. It leaps from $x_T$ to $x_0$ in one draw of the exact mixture $q(x_0 \mid x_T)$, two hundred thousand times, for the schedule of 50 steps. The table after it has the walk.
 
 
 # %%
 def left_share(alpha_bar_T):
-    """w'_1, the weight of the left peak after a start from N(0, 1)"""
+    """w'_1, the weight of the left hump after a start from N(0, 1)"""
     means = alpha_bar_T.sqrt() * centers
     var = alpha_bar_T * width**2 + 1 - alpha_bar_T
     parts = weights * normal(line[:, None], means, var)
@@ -628,7 +643,7 @@ claim(
 )
 
 # %% [markdown]
-# How does the damage depend on $\bar\alpha_T$? For a formula we need data for which the integral can be done, and a single normal distribution $\mathcal N(m, V)$ will do. Then $x_0$ and $x_T = a x_0 + s\,\bar\epsilon_T$ are jointly normal, with $\mathbb E[x_T] = am$, $\operatorname{Var}[x_T] = a^2V + s^2$ and $\operatorname{Cov}[x_0, x_T] = aV$. Chapter 1 conditioned such a pair:
+# How does the damage depend on $\bar\alpha_T$? For a formula we need data for which the integral can be done, and a single normal distribution $\mathcal N(m, V)$ will do. Then $x_0$ and $x_T = a x_0 + s\,\bar\epsilon_T$ are jointly normal, with $\mathbb E[x_T] = am$, $\operatorname{Var}[x_T] = a^2V + s^2$ and $\operatorname{Cov}[x_0, x_T] = aV$. Chapter 1 conditioned such a pair, {eq}`eq:conditional-gaussian`:
 #
 # $$
 # \mathbb E[x_0 \mid x_T] = m + \frac{aV}{a^2V + s^2}\,(x_T - am) .
@@ -638,9 +653,9 @@ claim(
 #
 # $$
 # \begin{aligned}
-# m' &= m - \frac{a^2V\,m}{a^2V + s^2}\\
-# &= \frac{m\,(a^2V + s^2) - a^2V\,m}{a^2V + s^2}\\
-# &= \frac{m\,s^2}{a^2V + s^2}\\
+# m' &= m - \frac{a^2V\,m}{a^2V + s^2}\\[6pt]
+# &= \frac{m\,(a^2V + s^2) - a^2V\,m}{a^2V + s^2}\\[6pt]
+# &= \frac{m\,s^2}{a^2V + s^2}\\[6pt]
 # &= \frac{m}{1 + V\,\mathrm{SNR}(T)} .
 # \end{aligned}
 # $$ (eq:start-mean)
@@ -669,7 +684,7 @@ claim(
 # So a wrong start pulls the mean toward 0, by the factor $1/(1 + V\,\mathrm{SNR}(T))$. Our data are no single normal distribution, but their mean is $-0.6$ and their variance $\varsigma^2 + 1 - 0.6^2 = 0.68$. Let us see how far the formula carries.
 
 # %% tags=["nbval-check-output"]
-print(f"{'':22}    left peak         mean")
+print(f"{'':22}    left hump         mean")
 print(f"{'':22}  formula drawn  formula  drawn")
 for name in list(measured)[:5]:
     schedule, x = measured[name], drawn[name][1]
@@ -686,13 +701,13 @@ pull = 1 / (1 + directions[-1] * short.snr[-1])
 print(f"its mean after 50 steps, times {pull:.2f}")
 
 # %% [markdown]
-# The integral says what the sampler did, to within 0.01. The formula for the mean is rougher, and still close. For a small SNR it says that the mean loses the share $V\,\mathrm{SNR}(T)$, so the damage falls in proportion to $\bar\alpha_T$. At $4\cdot10^{-5}$ nothing of it can be seen.
+# The integral says what the sampler did, to within 0.01, that is two standard errors. The formula for the mean is rougher: the mixture loses more of its mean than a normal distribution would. For a small SNR it says that the mean loses the share $V\,\mathrm{SNR}(T)$, so the damage falls in proportion to $\bar\alpha_T$. At $4\cdot10^{-5}$ nothing of it can be seen.
 #
-# The $V$ in it deserves a second look. Each direction in which the data vary has a variance of its own, and those of many pixels together vary more than a pixel does. For the digits the largest variance of a direction is 2.79. After a start from $\mathcal N(0, I)$ at the end of 50 steps, the formula leaves 0.19 of the mean along it. In photographs such a direction is the brightness of the whole picture. {cite:t}`lin2024` report that large published models, whose schedules do not quite end in noise, draw pictures of medium brightness only. Part of their cure is a schedule with $\mathrm{SNR}(T) = 0$; it needs a network that predicts something other than the noise, and chapter 7 has one.
+# The $V$ in it deserves a second look. Each direction in which the data vary has a variance of its own, and those of many pixels together vary more than a pixel does. For the digits the largest variance of a direction is 2.79. After a start from $\mathcal N(0, I)$ at the end of 50 steps, the formula leaves 0.19 of the mean along it. In photographs such a direction is the brightness of the whole picture. {cite:t}`lin2024` report that large published models, whose schedules do not quite end in noise, draw pictures of medium brightness only. Part of their cure is a schedule with $\mathrm{SNR}(T) = 0$; it needs a network that predicts something other than the noise, such as the $v$ of {eq}`def:v` in chapter 7.
 #
 # ## Fewer steps
 #
-# One sentence above said that the number of steps and the size of the betas must change together. A tempting shortcut forgets it: to make training or sampling faster, $T$ is lowered to 300, 100 or 50, and the range from $10^{-4}$ to 0.02 stays. By {eq}`eq:linear-sum` the sum falls in proportion to $T$, and with it the noise at the end. There are two repairs.
+# The number of steps and the size of the betas must change together. A tempting shortcut forgets it: to make training or sampling faster, $T$ is lowered to 300, 100 or 50, and the range from $10^{-4}$ to 0.02 stays. By {eq}`eq:linear-sum` the sum falls in proportion to $T$, and with it the noise at the end. There are two repairs.
 #
 # The first multiplies the range by $1000/T$. The sum $T(\beta_1 + \beta_T)/2$ is then what it was. It works as long as the largest beta stays below 1, that is for $T > 20$.
 #
@@ -714,7 +729,7 @@ print(f"its mean after 50 steps, times {pull:.2f}")
 # %%
 def respaced(alpha_bar, n):
     """The betas that visit n of the T times of a table."""
-    times = torch.linspace(0, len(alpha_bar) - 1, n + 1).long()
+    times = torch.linspace(0, len(alpha_bar) - 1, n + 1).round().long()
     kept = alpha_bar[times]
     return 1 - kept[1:] / kept[:-1]
 
@@ -757,15 +772,15 @@ for steps in (300, 100, 50, 20):
 # With the linear schedule the digits are gone well before $T$; the last third of the first row in {numref}`fig-ends` is noise and more noise. {cite:t}`nichol2021` found this wasteful for small pictures and turned the construction around. They choose $\bar\alpha_t$, and let the betas follow. The shape is a squared cosine, which falls slowly at both ends:
 #
 # $$
-# \bar\alpha_t = \frac{f(t)}{f(0)}, \qquad f(t) = \cos^2\left(\frac{t/T + \delta}{1 + \delta}\cdot\frac\pi2\right), \qquad \delta = 0.008 .
+# \bar\alpha_t = \frac{f(t)}{f(0)}, \qquad f(t) = \cos^2\left(\frac{t/T + \delta}{1 + \delta}\cdot\frac\pi2\right) .
 # $$ (eq:cosine)
 #
-# Dividing by $f(0)$ makes $\bar\alpha_0 = 1$, as it has to be. At $t = T$ the argument is $\pi/2$, so $\bar\alpha_T = 0$. What are the betas? Since $\bar\alpha_t = (1 - \beta_t)\,\bar\alpha_{t-1}$, solve for $\beta_t$; insert {eq}`eq:cosine`; cancel $f(0)$:
+# The offset $\delta$ is 0.008; we shall see why. Dividing by $f(0)$ makes $\bar\alpha_0 = 1$, as it has to be. At $t = T$ the argument is $\pi/2$, so $\bar\alpha_T = 0$. What are the betas? Since $\bar\alpha_t = (1 - \beta_t)\,\bar\alpha_{t-1}$, solve for $\beta_t$; insert {eq}`eq:cosine`; cancel $f(0)$:
 #
 # $$
 # \begin{aligned}
-# \beta_t &= 1 - \frac{\bar\alpha_t}{\bar\alpha_{t-1}}\\
-# &= 1 - \frac{f(t)/f(0)}{f(t-1)/f(0)}\\
+# \beta_t &= 1 - \frac{\bar\alpha_t}{\bar\alpha_{t-1}}\\[6pt]
+# &= 1 - \frac{f(t)/f(0)}{f(t-1)/f(0)}\\[6pt]
 # &= 1 - \frac{f(t)}{f(t-1)} .
 # \end{aligned}
 # $$ (eq:cosine-beta)
@@ -821,7 +836,7 @@ claim(
 #
 # The last betas are 1, $\tfrac34$, $\tfrac59$, $\tfrac7{16}$, whatever $T$ is. Only the first of these is cut.
 #
-# At the beginning the angle is $\zeta T\delta$ at $t = 0$ and $\zeta(T\delta + 1)$ at $t = 1$. The squared cosine of a small angle is 1 less the square of the angle, so $\beta_1$ is about the difference of the two squares:
+# At the beginning the angle is $\zeta T\delta$ at $t = 0$ and $\zeta(T\delta + 1)$ at $t = 1$. The squared cosine of a small angle is about 1 less the square of the angle. In $\beta_1 = \bigl(f(0) - f(1)\bigr)/f(0)$ the denominator is nearly 1, so $\beta_1$ is about the difference of the two squares:
 #
 # $$
 # \beta_1 \approx \zeta^2 (T\delta + 1)^2 - \zeta^2 (T\delta)^2 = \zeta^2\,(1 + 2T\delta) .
@@ -896,13 +911,12 @@ claim(
     rejects={
         "the wrong sign, 1 − ᾱ": torch.sigmoid(-log_snr),
         "a ratio of amplitudes": torch.sigmoid(log_snr / 2),
-        "without the noise": alpha_bar[1:].log().exp()
-        / (1 + alpha_bar[1:]),
+        "without the noise": torch.sigmoid(alpha_bar[1:].log()),
     },
 )
 
 # %% [markdown]
-# The distribution $q(x_t \mid x_0)$ depends on $t$ through $\bar\alpha_t$ only, hence through $\lambda_t$ only. Two schedules at the same $\lambda$ show the network the same kind of picture, whatever they call the time. So a schedule is three decisions: at which $\lambda$ it begins, at which it ends, and how densely it visits those in between. It begins at $\lambda_1 = \log\bigl((1 - \beta_1)/\beta_1\bigr)$, about $-\log\beta_1$. It ends at about $\log\bar\alpha_T$, about minus the sum of the betas. {cite:t}`kingma2021` use $\lambda$ as the time itself; they show that with ever smaller steps the bound on the likelihood depends on the two ends alone. In between, a schedule decides what the training practices most, and where the walk back takes small steps.
+# The distribution $q(x_t \mid x_0)$ depends on $t$ through $\bar\alpha_t$ only, hence through $\lambda_t$ only. Two schedules at the same $\lambda$ show the network the same kind of picture, whatever they call the time. So a schedule is three decisions: at which $\lambda$ it begins, at which it ends, and how densely it visits those in between. It begins at $\lambda_1 = \log\bigl((1 - \beta_1)/\beta_1\bigr)$, about $-\log\beta_1$. It ends at about $\log\bar\alpha_T$, which for small betas is about minus their sum. {cite:t}`kingma2021` use $\lambda$ as the time itself; they show that with ever smaller steps the bound on the likelihood depends on the two ends alone, as the sum {eq}`eq:weight-sum` of chapter 7 does. In between, a schedule decides what the training practices most, and where the walk back takes small steps.
 
 # %% tags=["nbval-check-output"]
 print("share of the steps     linear  cosine")
@@ -920,14 +934,13 @@ for name, schedule in (("linear", linear()), ("cosine", cosine())):
     ratio = schedule.snr.log()
     drop = schedule.alpha_bar[:-1] - schedule.alpha_bar[1:]
     steepest = int(drop.argmax()) + 1
-    print(
-        f"{name}: log SNR from {ratio[1]:.1f} to {ratio[-1]:.1f}, "
-        f"steepest alpha_bar at {steepest}"
-    )
+    shown = (f"{ratio[i]:.1f} at {i}" for i in (1, 999, 1000))
+    print(f"{name}: log SNR", ", ".join(shown))
+    print(f"        alpha_bar steepest at {steepest}")
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Two panels. Left: log-SNR against the share of steps taken. Both curves fall steeply at first. The linear one runs below the cosine one from about a tenth of the way to nearly the end; the cosine one dives at the very end to about minus 20. Right: share of the steps for each unit of log-SNR. The cosine has its hill at 0, the linear schedule has a hill of about the same height near minus 3 and a tail to minus 10."}, "figure": {"name": "fig-clock", "caption": "The logarithm of the signal-to-noise ratio as a clock. Left: what it shows after a share of the steps. Right: how many of the thousand steps fall on each unit of it. The linear schedule spends its steps where there is more noise."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Two panels. Left: log-SNR against the share of steps taken. Both curves fall steeply at first. The linear one runs below the cosine one until nearly the end, where the cosine one dives to about minus 20. Right: share of the steps for each unit of log-SNR. The cosine has a hill at 0 with little beyond 5 on either side. The linear schedule has a lower hill just below 0 and from there a broad shoulder down to minus 10, where it stops."}, "figure": {"name": "fig-clock", "caption": "The logarithm of the signal-to-noise ratio as a clock. Left: what it shows after a share of the steps. Right: how many of the thousand steps fall on each unit of it. The linear schedule spends its steps where there is more noise."}}
 fig, (clock, spent) = plt.subplots(1, 2, figsize=(7, 2.9))
-edges = torch.arange(-20, 11).double()
+edges = torch.arange(-20, 12).double()
 for schedule, look, color in (
     (linear(), "-", "black"),
     (cosine(), "--", GRAY),
@@ -952,9 +965,9 @@ spent.set(
 plt.show()
 
 # %% [markdown]
-# The linear schedule of a thousand steps spends a third of them, 32.6 %, where the SNR is below 0.01, the cosine 6.4 %. Such steps have little to decide. The cosine puts them where the digits appear and disappear: 88 % of its steps lie between the SNRs 0.01 and 100. Its end at $\lambda = -19.8$ is the work of the single step that was cut, and no better for sampling than the linear one's $-10.1$: the measurement above has shown that $-10.1$ is far enough.
+# The linear schedule of a thousand steps spends a third of them, 32.6 %, where the SNR is below 0.01, the cosine 6.4 %. Such steps have little to decide. The cosine puts them where the digits appear and disappear: 88 % of its steps lie between the SNRs 0.01 and 100. Its very last step, the one that was cut, goes from $\lambda = -12.9$ to $-19.8$ alone. For our mixture that is no better than the linear one's $-10.1$, which the measurement above has shown to be far enough.
 #
-# No schedule is best for all data. In a larger picture more pixels carry the same stroke, so it takes more noise to hide it, and the noisy end is no waste there. What a step is worth also depends on how the loss weighs it, and chapter 7 will return to that.
+# No schedule is best for all data. In a larger picture more pixels carry the same stroke, so it takes more noise to hide it, and the noisy end is no waste there. What a step is worth also depends on how the loss weighs it, the subject of chapter 7.
 #
 # In the figure below you can design schedules yourself.
 
@@ -992,7 +1005,7 @@ for last in (0.02, 0.12, 0.15):
     )
 
 # %% [markdown]
-# A hundred steps up to 0.12 just reach it. The average of the betas had to grow sixfold, as {eq}`eq:linear-sum` says, and the early steps pay: the SNR is above 100 after 4 steps instead of 9. On the way back, these nearly clean steps are where the finest detail is decided.
+# A hundred steps up to 0.12 just reach it. By {eq}`eq:linear-sum` the sum of the betas has grown sixfold, and the early steps pay: only 4 of them leave an SNR above 100, instead of 9. On the way back, these nearly clean steps are where the finest detail is decided.
 #
 # ## Where tutorials go wrong
 #
@@ -1010,15 +1023,18 @@ print(f"L_T: {nats:.2g} nats, {nats / math.log(2):.2g} bits")
 
 f_0 = f(torch.zeros(()))
 print(f"f(0) = {f_0:.5f}, as if it had noise {(1 - f_0).sqrt():.4f}")
-uncut, cut = table[-1], cosine().alpha_bar[-1]
-for what, bar in (("before", uncut), ("after", cut)):
-    blow = ((1 - bar) / bar).sqrt()
-    print(f"table made {what} the cut: s / a = {blow:.0e} at T")
+uncut, cut = (
+    ((1 - bar) / bar).sqrt()
+    for bar in (table[-1], cosine().alpha_bar[-1])
+)
+print(f"s / a at T, the betas cut first: {cut:.0e}")
+print(f"the betas cut last: beyond 1e12, {bool(uncut > 1e12)}")
 
-fall = -linear().snr[1:].log().diff()
+fall = -linear().snr[1:].log().diff()  # fall[0] is at t = 2
+slowest = int(fall.argmin()) + 2
 print(
     "log SNR falls by",
-    ", ".join(f"{fall[i - 2]:.4f} at {i}" for i in (2, 300, 1000)),
+    ", ".join(f"{fall[i - 2]:.4f} at {i}" for i in (2, slowest, T)),
 )
 for steps in (1000, 50):
     whole = torch.arange(steps) / steps  # divided by T
@@ -1028,21 +1044,21 @@ for steps in (1000, 50):
     print(f"divided by T = {steps}: alpha_bar_T times {ratio:.4f}")
 
 # %% [markdown]
-# *0.002 for 0.02.* One note gives the range of the betas as $10^{-4}$ to 0.002. The sum is then 1.05, $\bar\alpha_T$ is 0.35, and $x_T$ holds 0.59 times the picture. Training runs, the loss falls, and the network learns what it is shown. The samples are off, because they start from noise that the network never saw: 71 % in the left peak where 80 % belong. The check is one line, `alpha_bar[-1]`, and it belongs into every program.
+# *0.002 for 0.02.* One note gives the range of the betas as $10^{-4}$ to 0.002. The sum is then 1.05, $\bar\alpha_T$ is 0.35, and $x_T$ holds 0.59 times the picture. Training runs, the loss falls, and the network learns what it is shown. The samples are off, because they start from noise that the network never saw: 71 % in the left hump where 80 % belong. The check is one line, `alpha_bar[-1]`, and it belongs in every program.
 #
 # *A shorter $T$ with the same range.* A widely copied program trains small models with $T = 50$ and betas from $10^{-4}$ to 0.02. At its end $\sqrt{\bar\alpha_T}$ is 0.776: more picture than noise. Draws can look right one by one, as ours do; it takes data with unequal weights, and a distance with its floor, to see 0.35 where 0.02 would be luck. Scale the range by $1000/T$, or respace a long schedule.
 #
 # *Sums for products.* From $\log\bar\alpha_t \approx -\sum\beta_u$ it is a short way to $\bar\alpha_t \approx 1 - \sum\beta_u$, which is right as long as the sum is small. For the linear schedule it is negative from $t = 313$ on, and its root is not a number.
 #
-# *A divergence without its logarithm.* If $-\log\sigma^2$ is forgotten, or dropped as a constant, $L_T$ of the digits is $-8.2\cdot10^{-6}$ bits. A KL divergence is never negative, so the sign alone tells.
+# *A divergence without its logarithm.* If $-\log\sigma^2$ is forgotten, or dropped as a constant, $L_T$ of the digits is $-8.2\cdot10^{-6}$ bits. A KL divergence is never negative {eq}`eq:kl-positive`, so the sign alone tells.
 #
 # *Nats for bits.* The formula gives $1.4\cdot10^{-5}$ nats, which are $2.1\cdot10^{-5}$ bits. Reported without the unit, one cannot be compared with the other.
 #
 # *The cosine without $f(0)$.* In the betas $f(0)$ cancels, so a program that computes betas first may leave it out. One that uses $f(t)$ as $\bar\alpha_t$ may not: its clean pictures at $t = 0$ already have noise of standard deviation 0.0125.
 #
-# *A cut in the wrong place.* If $\bar\alpha_t$ is tabulated from the cosine and only then the betas are cut, two tables contradict each other at $T$. There $s/a$, by which an error of the network is multiplied when $x_0$ is computed from it, is $2\cdot10^{16}$ instead of $2\cdot10^4$. If $\bar\alpha_t$ is cut instead of $\beta_t$, the last betas are zero.
+# *A cut in the wrong place.* If $\bar\alpha_t$ is tabulated from the cosine and only then the betas are cut, two tables contradict each other at $T$. There $s/a$, by which an error of the network is multiplied when $x_0$ is computed from it, is $2\cdot10^4$ with the betas cut first. From the uncut table it is infinite; a computer, for which $\cos\frac\pi2$ is not quite 0, finds some number beyond $10^{12}$. If $\bar\alpha_t$ is cut instead of $\beta_t$, the last betas are zero.
 #
-# *Faster and faster.* Chapter 2 found that $\bar\alpha_t$ does not fall faster and faster: it is steepest at $t = 220$, and with the cosine at $t = 497$. On the clock that counts, $\lambda_t$, the linear schedule is fastest at its very beginning, by 0.79 at $t = 2$, slows down to 0.0101 at $t = 300$, and gains speed again toward the end, to 0.0202.
+# *Faster and faster.* Chapter 2 found that $\bar\alpha_t$ does not fall faster and faster: it is steepest at $t = 220$, and with the cosine at $t = 497$. On the clock that counts, $\lambda_t$, the linear schedule is fastest at its very beginning, by 0.79 at $t = 2$, slows down to 0.0099 at $t = 350$, and gains speed again toward the end, to 0.0202.
 #
 # *And one that is harmless.* Dividing by $T$ instead of $T - 1$ takes half of $\beta_T - \beta_1$ from the sum of the betas, whatever $T$ is, and makes $\bar\alpha_T$ larger by one percent.
 #
@@ -1153,7 +1169,7 @@ check.near_enough(largest_snr)
 # :class: dropdown
 # :::
 #
-# By {eq}`eq:start-mean` we need $1 + V\,\mathrm{SNR}(T) = 1/0.99$, so $\mathrm{SNR}(T) = (1/0.99 - 1)/0.25 = 0.0404$. If the mean is 0 it stays 0 at any SNR, and yet the start is wrong: the variance of $q(x_T)$ is not 1 either. Measured by the mean alone, the worst schedule would pass. So measure a distance between distributions, on data that are not symmetric.
+# By {eq}`eq:start-mean` we need $1 + V\,\mathrm{SNR}(T) = 1/0.99$, so $\mathrm{SNR}(T) = (1/0.99 - 1)/0.25 = 0.0404$. If the mean is 0 it stays 0 at any SNR, and yet the start is wrong: the variance of $q(x_T)$ is not 1. Measured by the mean alone, the worst schedule would pass. So measure a distance between distributions, on data that are not symmetric.
 
 # %% tags=["solution"]
 check.near_enough((1 / 0.99 - 1) / 0.25)

@@ -45,6 +45,7 @@ def test_two_hundred(wrong, message):
 )
 def test_whole_picture(wrong, message):
     schedules.whole_picture(0.358)
+    schedules.whole_picture(0.36)
     with pytest.raises(Mistake, match=message):
         schedules.whole_picture(wrong)
 
@@ -68,6 +69,7 @@ def by_the_clock(to_bars=torch.sigmoid, to_betas=lambda x: 1 - x[1:] / x[:-1], s
         (by_the_clock(torch.exp), "not the SNR itself"),
         (by_the_clock(lambda x: torch.sigmoid(x / 2)), "do not halve"),
         (by_the_clock(to_betas=lambda x: 1 - x[:-1] / x[1:]), "by the later"),
+        (lambda T, *ends: by_the_clock(start=False)(T + 1, *ends), "space T values"),
     ],
 )
 def test_by_the_clock(wrong, message):

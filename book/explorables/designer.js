@@ -116,6 +116,9 @@ function tables(alpha_bar) {
   };
 }
 
+/** A number, without a row of zeros when there is nothing left of it. */
+const tiny = (value) => (value < 1e-6 ? "less than 0.000001" : format(value));
+
 /** The question, and a sentence on where the schedule ends and where its steps go. */
 function verdict() {
   const sentence = liveSentence();
@@ -124,12 +127,12 @@ function verdict() {
   question.append("What had to grow, and which steps pay for it?");
   const draw = ({ shape, T, beta_1, beta_T, alpha_bar, snr: ratios, bits }) => {
     const range = `linear from ${format(beta_1)} to ${format(beta_T)}`;
-    const left = format(Math.sqrt(alpha_bar.at(-1)));
+    const left = tiny(Math.sqrt(alpha_bar.at(-1)));
     const { clean, noisy } = stepsAtTheEnds(ratios);
     sentence.say(
       `${T} steps, ${shape === "cosine" ? "cosine" : range}: `,
       symbol("x", "T"),
-      ` holds ${left} times the picture, ${format(bits)} bits a pixel from pure noise. `,
+      ` holds ${left} times the picture, ${tiny(bits)} bits a pixel from pure noise. `,
       `${clean} of the steps end with an SNR above 100, ${noisy} with one below 0.01.`,
     );
   };

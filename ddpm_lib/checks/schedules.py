@@ -45,7 +45,7 @@ def whole_picture(bits: Any) -> None:
             "A bit is log 2 nats: divide by log 2, do not multiply.": count * nats * math.log(2),
         },
         "About a third of a bit for the whole picture.",
-        rtol=5e-3,
+        rtol=1e-2,
     )
 
 
@@ -60,6 +60,7 @@ def by_the_clock(function: Callable[[int, float, float], Tensor]) -> None:
 
     right = torch.sigmoid(clock)
     padded = torch.cat([right.new_ones(1), right])
+    longer = torch.sigmoid(torch.linspace(first, last, T + 1, dtype=torch.float64))
     judge(
         function(T, first, last),
         betas(right),
@@ -78,6 +79,9 @@ def by_the_clock(function: Callable[[int, float, float], Tensor]) -> None:
             "alpha_bar is SNR / (1 + SNR), not the SNR itself.": betas(clock.exp()),
             "The SNR is a ratio of variances: do not halve λ.": betas(torch.sigmoid(clock / 2)),
             "You divided the earlier alpha_bar by the later one.": 1 - padded[:-1] / padded[1:],
+            "λ_1 is `first`: space T values, then put alpha_bar_0 = 1 in front.": (
+                1 - longer[1:] / longer[:-1]
+            ),
         },
         "Any clock becomes a schedule in this way.",
     )

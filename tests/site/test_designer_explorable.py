@@ -108,6 +108,9 @@ def test_the_cosine_has_no_betas_to_choose(new_page, designer):
     assert sentence(page).startswith("100 steps, cosine: xT holds 0.000493 times the picture")
     assert page.get_by_role("slider").count() == 1
     assert paths(page) != before
+    page.get_by_role("slider", name="steps T").fill("9")  # the longest
+    assert "less than 0.000001 bits" in sentence(page)
+    page.get_by_role("slider", name="steps T").fill("3")
     page.get_by_role("button", name="linear").click()
     assert page.get_by_role("slider").count() == 3
     assert paths(page) == before
