@@ -7,12 +7,12 @@
 # %% [markdown]
 # # The way back, if you know the start
 #
-# A diffusion model draws a picture by undoing noising steps, one after the other. So it needs an answer to the question: where was the path one step before $x_t$? On its own, $x_t$ does not settle it, because many pictures lead to the same $x_t$. In this chapter we allow ourselves to look at the solution. Suppose that $x_0$, where the path began, is known. Then the answer can be computed exactly, and everything that follows is built on it: it is what a network will be trained to imitate, and the formula from which it will draw.
+# A diffusion model draws a picture by undoing noising steps, one after the other. So it needs an answer to the question: where was the path one step before $x_t$? On its own, $x_t$ does not settle it, because many pictures lead to the same $x_t$. In this chapter we allow ourselves to look at the solution. Suppose that $x_0$, where the path began, is known. Then the answer can be computed exactly, and everything that follows is built on it: it is what a network will be trained to imitate, and the formula by which it will draw.
 #
 # :::{admonition} At a glance
 # :class: glance
 #
-# 45 minutes to read, longer with a pencil; it runs in about half a minute on a laptop's CPU, and needs no GPU. You need chapter 2, above all {eq}`eq:kernel`, {eq}`eq:marginal` and {eq}`eq:covariance`, and from chapter 1 the product of two Gaussian densities and the conditional of a joint Gaussian.
+# 45 minutes to read, longer with a pencil; it runs in about half a minute on a laptop's CPU, and needs no GPU. You need chapter 2, above all {eq}`eq:kernel`, {eq}`eq:marginal` and {eq}`eq:covariance`, and from chapter 1 the product of two Gaussian densities {eq}`eq:product` and the conditional of a joint Gaussian {eq}`eq:conditional-gaussian`.
 # :::
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Many gray jagged paths of one pixel start at 0.8 and fan out over 300 steps. A narrow gate stands at t = 300 near minus 0.6. The thirty paths that pass it are drawn in vermillion. They start at 0.8 with all the others, spread out in the middle, and come together again at the gate."}, "figure": {"name": "fig-gate", "caption": "Forty thousand walks of one pixel start at $x_0 = 0.8$. A few of them are drawn in gray. In vermillion, thirty of those that pass a narrow gate at $t = 300$. Known at both ends, a walk is spread out only between them: where exactly is what this chapter computes."}}
@@ -83,7 +83,7 @@ plt.show()
 #
 # The three densities on the right are known from chapter 2: one {eq}`eq:kernel` and two {eq}`eq:marginal`. Note what does not happen on the left. We may not drop $x_0$ there as well: the Markov property speaks of later given earlier, and backward, $x_0$ does tell something about $x_{t-1}$ that $x_t$ does not.
 #
-# The claim tests the rule where it is hardest to argue with. It takes the two steps four million times, keeps the walks that come within 0.02 of $x_2 = -0.4$, a gate so narrow that its width does not matter, and asks which share of their $x_1$ lies below each of five thresholds. The right side of {eq}`eq:bayes` is summed on a fine grid of values of $x_1$.
+# The claim tests the rule by counting. It takes the two steps four million times, keeps the walks that come within 0.02 of $x_2 = -0.4$, a gate so narrow that its width does not matter, and asks which share of their $x_1$ lies below each of five thresholds. The right side of {eq}`eq:bayes` is summed on a fine grid of values of $x_1$.
 
 # %% tags=["claim"]
 from ddpm_lib.claims import claim, mean, variance
@@ -123,14 +123,14 @@ claim(
     },
 )
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Three bell curves over x_1. The prior, blue and dashed, is centered at 0.8 with standard deviation 0.6. The likelihood, vermillion and dotted, is centered at minus 0.8 and very wide. Their product, the posterior, solid and black, is centered at 0.63, is slightly narrower than the prior and fits a gray histogram of simulated values."}, "figure": {"name": "fig-witnesses", "caption": "The two witnesses and their product, for $x_0 = 1$ and $x_2 = -0.4$. The likelihood is scaled to area 1. The histogram shows those $x_1$ of four million walks that led to $x_2 \\approx -0.4$. The posterior lies between its witnesses, nearer to the narrower one, and is narrower than both."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Three bell curves over x_1. The prior, blue and dashed, is centered at 0.8 with standard deviation 0.6. The likelihood, vermillion and dotted, is centered at minus 0.8 and very wide. Their product, the posterior, solid and black, is centered at 0.63, is slightly narrower than the prior and fits a gray histogram of simulated values."}, "figure": {"name": "fig-witnesses", "caption": "The two witnesses and their product, for $x_0 = 1$ and $x_2 = -0.4$. The likelihood is scaled to area 1. The histogram shows those $x_1$ of four million walks that led to $x_2 \\approx -0.4$. The center of the posterior lies between those of its witnesses, nearer to the narrower one, and the posterior is narrower than both."}}
 fig, ax = plt.subplots(figsize=(6, 3.2))
 ax.hist(seen.numpy(), 60, density=True, color=GRAY, alpha=0.3)
 ax.plot(values, prior, color=DATA, ls="--")
 ax.plot(values, 0.5 * likelihood, color=NOISE, ls=":", lw=2.2)
 ax.plot(values, likelihood * prior / evidence, "k-")
 ax.annotate("prior, from $x_0$", (1.75, 0.22), color=DATA)
-ax.annotate("likelihood, of $x_2$", (-2.9, 0.14), color=NOISE)
+ax.annotate("likelihood, of $x_2$", (-2.9, 0.25), color=NOISE)
 ax.annotate("posterior", (-0.75, 0.55))
 ax.set(xlabel="$x_1$", ylabel="density", xlim=(-3, 3))
 plt.show()
@@ -147,10 +147,13 @@ plt.show()
 # where $\propto$ says that a factor without $x_{t-1}$ has been left out, and $D$ collects the three squares:
 #
 # $$
-# D = \frac{\bigl(x_t - \sqrt{\alpha_t}\,x_{t-1}\bigr)^2}{\beta_t} + \frac{\bigl(x_{t-1} - \sqrt{\bar\alpha_{t-1}}\,x_0\bigr)^2}{1 - \bar\alpha_{t-1}} - \frac{\bigl(x_t - \sqrt{\bar\alpha_t}\,x_0\bigr)^2}{1 - \bar\alpha_t} .
+# \begin{aligned}
+# D = {} & \frac{\bigl(x_t - \sqrt{\alpha_t}\,x_{t-1}\bigr)^2}{\beta_t} + \frac{\bigl(x_{t-1} - \sqrt{\bar\alpha_{t-1}}\,x_0\bigr)^2}{1 - \bar\alpha_{t-1}}\\
+# & - \frac{\bigl(x_t - \sqrt{\bar\alpha_t}\,x_0\bigr)^2}{1 - \bar\alpha_t} .
+# \end{aligned}
 # $$ (eq:exponent)
 #
-# The claim asks sympy for the logarithms of the three densities, adds and subtracts them, multiplies by $-2$, and differentiates by $x_{t-1}$, so that the factors in front drop out. To keep roots out of the way it writes $k = \sqrt{\alpha_t}$ and $A = \sqrt{\bar\alpha_{t-1}}$; then $\beta_t = 1 - k^2$ and $\bar\alpha_t = k^2A^2$.
+# The claim asks sympy for the logarithms of the three densities, adds and subtracts them, multiplies by $-2$, and differentiates by $x_{t-1}$, by $x_t$ and by $x_0$, so that the factors in front drop out. To keep roots out of the way it writes $k = \sqrt{\alpha_t}$ and $A = \sqrt{\bar\alpha_{t-1}}$; then $\beta_t = 1 - k^2$ and $\bar\alpha_t = k^2A^2$.
 
 # %% tags=["claim"]
 import sympy as sp
@@ -176,20 +179,31 @@ log_posterior = (
 first, second = (Xt - k * X) ** 2, (X - A * X0) ** 2
 third = (Xt - k * A * X0) ** 2
 D = first / b + second / before - third / now
+
+
+def gradient(exponent):
+    """Its derivatives by all three points."""
+    return sp.Matrix([sp.diff(exponent, x) for x in (X, Xt, X0)])
+
+
+without_roots = first / b + (X - A**2 * X0) ** 2 / before
 claim(
     "eq:exponent",
-    got=sp.diff(-2 * log_posterior, X),
-    want=sp.diff(D, X),
+    got=gradient(-2 * log_posterior),
+    want=gradient(D),
     rejects={
-        "standard deviations below": sp.diff(
-            first / sp.sqrt(b) + second / sp.sqrt(before), X
+        "standard deviations below": gradient(
+            first / sp.sqrt(b)
+            + second / sp.sqrt(before)
+            - third / sp.sqrt(now)
         ),
-        "the prior divided out": sp.diff(
-            first / b - second / before, X
+        "the prior divided out": gradient(
+            first / b - second / before - third / now
         ),
-        "ᾱ without its root": sp.diff(
-            first / b + (X - A**2 * X0) ** 2 / before, X
+        "the third square added": gradient(
+            first / b + second / before + third / now
         ),
+        "ᾱ without its root": gradient(without_roots - third / now),
     },
 )
 
@@ -209,7 +223,7 @@ claim(
 # $$
 # \begin{aligned}
 # D &= \Bigl(\frac{\alpha_t}{\beta_t} + \frac{1}{1 - \bar\alpha_{t-1}}\Bigr)\,x_{t-1}^2\\
-# &\qquad - 2\,\Bigl(\frac{\sqrt{\alpha_t}}{\beta_t}\,x_t + \frac{\sqrt{\bar\alpha_{t-1}}}{1 - \bar\alpha_{t-1}}\,x_0\Bigr)\,x_{t-1} \;+\; R,\\
+# &\quad - 2\,\Bigl(\frac{\sqrt{\alpha_t}}{\beta_t}\,x_t + \frac{\sqrt{\bar\alpha_{t-1}}}{1 - \bar\alpha_{t-1}}\,x_0\Bigr)\,x_{t-1} + R,\\
 # R &= \frac{x_t^2}{\beta_t} + \frac{\bar\alpha_{t-1}\,x_0^2}{1 - \bar\alpha_{t-1}} - \frac{\bigl(x_t - \sqrt{\bar\alpha_t}\,x_0\bigr)^2}{1 - \bar\alpha_t} .
 # \end{aligned}
 # $$ (eq:collected)
@@ -244,7 +258,7 @@ claim(
 # \frac{(x_{t-1} - \mu)^2}{V} = \frac{1}{V}\,x_{t-1}^2 - 2\,\frac{\mu}{V}\,x_{t-1} + \frac{\mu^2}{V} .
 # $$
 #
-# So $D$ is of this form, up to a term without $x_{t-1}$: the factor of $x_{t-1}^2$ is $1/V$, and the factor of $-2x_{t-1}$ is $\mu/V$. To find them is called *completing the square*. The term without $x_{t-1}$ needs no attention, because it only contributes a constant factor, and that factor is fixed by the posterior having area 1. (It works out to the last digit: $R = \mu^2/V$ exactly. The claim below {eq}`eq:posterior` includes it.)
+# So $D$ is of this form, up to a term without $x_{t-1}$: the factor of $x_{t-1}^2$ is $1/V$, and the factor of $-2x_{t-1}$ is $\mu/V$. To find them is called *completing the square*. The term without $x_{t-1}$ needs no attention, because it only contributes a constant factor, and that factor is fixed by the posterior having area 1. (Nor is anything left over: $R = \mu^2/V$. The claim below {eq}`eq:posterior` includes it.)
 #
 # Begin with the variance. It gets the name $\tilde\beta_t$, as a posterior relative of $\beta_t$. The reciprocal of a variance is called a *precision*, and {eq}`eq:collected` says that the precisions of the two witnesses add. Bring the two fractions to a common denominator; multiply out; use $\alpha_t\bar\alpha_{t-1} = \bar\alpha_t$; replace $\beta_t$ in the numerator by $1 - \alpha_t$; and let $\alpha_t$ cancel:
 #
@@ -302,7 +316,8 @@ claim(
 # \begin{aligned}
 # \tilde\mu_t &= \tilde\beta_t\,\Bigl(\frac{\sqrt{\alpha_t}}{\beta_t}\,x_t + \frac{\sqrt{\bar\alpha_{t-1}}}{1 - \bar\alpha_{t-1}}\,x_0\Bigr)\\
 # &= \tilde\beta_t\,\frac{\sqrt{\alpha_t}}{\beta_t}\;x_t + \tilde\beta_t\,\frac{\sqrt{\bar\alpha_{t-1}}}{1 - \bar\alpha_{t-1}}\;x_0\\
-# &= \frac{(1 - \bar\alpha_{t-1})\,\beta_t}{1 - \bar\alpha_t}\,\frac{\sqrt{\alpha_t}}{\beta_t}\;x_t + \frac{(1 - \bar\alpha_{t-1})\,\beta_t}{1 - \bar\alpha_t}\,\frac{\sqrt{\bar\alpha_{t-1}}}{1 - \bar\alpha_{t-1}}\;x_0\\
+# &= \frac{(1 - \bar\alpha_{t-1})\,\beta_t}{1 - \bar\alpha_t}\,\frac{\sqrt{\alpha_t}}{\beta_t}\;x_t\\
+# &\qquad + \frac{(1 - \bar\alpha_{t-1})\,\beta_t}{1 - \bar\alpha_t}\,\frac{\sqrt{\bar\alpha_{t-1}}}{1 - \bar\alpha_{t-1}}\;x_0\\
 # &= \frac{\sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\;x_t + \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1 - \bar\alpha_t}\;x_0 .
 # \end{aligned}
 # $$
@@ -361,7 +376,7 @@ claim(
     want=square_and_factor(mu_tilde, beta_tilde),
     rejects={
         "variance β": square_and_factor(mu_tilde, b),
-        "the mean of q(x_t-1 | x_0)": square_and_factor(
+        "the mean of q(x_{t−1} | x_0)": square_and_factor(
             A * X0, beta_tilde
         ),
         "x_t divided by √α as the mean": square_and_factor(
@@ -386,7 +401,7 @@ print(f"of the walks: {seen.mean():.3f} and {seen.var():.3f}")
 # %% [markdown]
 # ## Second way: a product of two Gaussians
 #
-# Chapter 1 derived what happens when two Gaussian densities in the same variable are multiplied: the product is Gaussian again, up to a factor; the precisions add; and the mean is the average of the two means, weighted by the precisions. In {eq}`eq:bayes` two densities are multiplied, but they are not densities in the same variable. The likelihood $q(x_t \mid x_{t-1})$ is a density in $x_t$. As a function of $x_{t-1}$, what is it? Take $\sqrt{\alpha_t}$ out of the square; divide numerator and denominator by $\alpha_t$; and turn the difference around, which a square does not notice:
+# Chapter 1 multiplied two Gaussian densities in the same variable. By {eq}`eq:product` the product is Gaussian again, up to a factor, and by {eq}`eq:precisions` the precisions add, and the mean is the average of the two means, weighted by the precisions. In {eq}`eq:bayes` two densities are multiplied, but they are not densities in the same variable. The likelihood $q(x_t \mid x_{t-1})$ is a density in $x_t$. As a function of $x_{t-1}$, what is it? Take $\sqrt{\alpha_t}$ out of the square; divide numerator and denominator by $\alpha_t$; and turn the difference around, which a square does not notice:
 #
 # $$
 # \begin{aligned}
@@ -400,7 +415,10 @@ print(f"of the walks: {seen.mean():.3f} and {seen.var():.3f}")
 # This is the exponent of a normal density in $x_{t-1}$ with mean $x_t/\sqrt{\alpha_t}$ and variance $\beta_t/\alpha_t$. The mean undoes the shrinking of the step. The variance is larger than $\beta_t$, because undoing the shrinking stretches the noise as well. Only the factor in front differs. On the left it is $1/\sqrt{2\pi\beta_t}$. A density with variance $\beta_t/\alpha_t$ has the factor $1/\sqrt{2\pi\beta_t/\alpha_t} = \sqrt{\alpha_t}/\sqrt{2\pi\beta_t}$, which must be divided by $\sqrt{\alpha_t}$ to be the same:
 #
 # $$
-# \mathcal N\bigl(x_t;\ \sqrt{\alpha_t}\,x_{t-1},\ \beta_t\bigr) = \frac{1}{\sqrt{\alpha_t}}\;\mathcal N\Bigl(x_{t-1};\ \frac{x_t}{\sqrt{\alpha_t}},\ \frac{\beta_t}{\alpha_t}\Bigr) .
+# \begin{aligned}
+# &\mathcal N\bigl(x_t;\ \sqrt{\alpha_t}\,x_{t-1},\ \beta_t\bigr)\\
+# &\qquad = \frac{1}{\sqrt{\alpha_t}}\;\mathcal N\Bigl(x_{t-1};\ \frac{x_t}{\sqrt{\alpha_t}},\ \frac{\beta_t}{\alpha_t}\Bigr) .
+# \end{aligned}
 # $$ (eq:likelihood)
 
 
@@ -420,12 +438,12 @@ claim(
         "shrunk instead of stretched": as_function_of_x(
             k * Xt, b * k**2, k
         ),
-        "a density in x_t-1": as_function_of_x(Xt / k, b / k**2, 1),
+        "a density in x_{t−1}": as_function_of_x(Xt / k, b / k**2, 1),
     },
 )
 
 # %% [markdown]
-# The factor is a reminder that a likelihood is no distribution: its area over $x_{t-1}$ is $1/\sqrt{\alpha_t}$, not 1. That does no harm, since it does not depend on $x_{t-1}$. Now the rule for products applies. The two means are $x_t/\sqrt{\alpha_t}$ and $\sqrt{\bar\alpha_{t-1}}\,x_0$, the two precisions $\alpha_t/\beta_t$ and $1/(1 - \bar\alpha_{t-1})$. They add to $1/\tilde\beta_t$, the first line of the computation above. And the mean is the average of what the two witnesses propose. Write $g_t$ for the weight of the second witness, its precision divided by the sum; insert {eq}`eq:beta-tilde`, cancel $\beta_t$, and compare with the signal-to-noise ratios of {eq}`def:snr`, using $\alpha_t = \bar\alpha_t/\bar\alpha_{t-1}$:
+# The factor is a reminder that a likelihood is no distribution: its area over $x_{t-1}$ is $1/\sqrt{\alpha_t}$, not 1. That does no harm, since it does not depend on $x_{t-1}$. Now the rule for products applies. The two means are $x_t/\sqrt{\alpha_t}$ and $\sqrt{\bar\alpha_{t-1}}\,x_0$, the two precisions $\alpha_t/\beta_t$ and $1/(1 - \bar\alpha_{t-1})$. They add to $1/\tilde\beta_t$, the first line of the computation above. And the mean is the average of what the two witnesses propose. Write $g_t$ for the weight of what $x_t$ proposes, its precision divided by the sum. Insert {eq}`eq:beta-tilde`; cancel $\beta_t$; write $\alpha_t = \bar\alpha_t/\bar\alpha_{t-1}$; and exchange the two denominators:
 #
 # $$
 # \begin{aligned}
@@ -437,13 +455,16 @@ claim(
 # \end{aligned}
 # $$
 #
-# The last line is one signal-to-noise ratio divided by another, so
+# The last line is one signal-to-noise ratio {eq}`def:snr` divided by another, so
 #
 # $$
-# \tilde\mu_t = (1 - g_t)\,\sqrt{\bar\alpha_{t-1}}\,x_0 + g_t\,\frac{x_t}{\sqrt{\alpha_t}}, \qquad g_t = \frac{\mathrm{SNR}(t)}{\mathrm{SNR}(t-1)} .
+# \begin{aligned}
+# \tilde\mu_t &= (1 - g_t)\,\sqrt{\bar\alpha_{t-1}}\,x_0 + g_t\,\frac{x_t}{\sqrt{\alpha_t}},\\
+# g_t &= \frac{\mathrm{SNR}(t)}{\mathrm{SNR}(t-1)} .
+# \end{aligned}
 # $$ (eq:pull)
 #
-# This form is the one to think with. Each witness proposes a place: $x_0$ proposes itself, shrunk as the forward process would have shrunk it by now, and $x_t$ proposes itself, unshrunk by one step. The noisier the step from $t - 1$ to $t$ is, compared with all that came before, the lower $g_t$, and the more $x_0$ is believed.
+# This form is the one to think with. Each witness proposes a place: $x_0$ proposes itself, shrunk as $t - 1$ steps shrink it, and $x_t$ proposes itself, with the shrinking of one step undone. The weights $1 - g_t$ and $g_t$ are how strongly the two *pull*. The noisier the step from $t - 1$ to $t$ is, compared with all that came before, the lower $g_t$, and the more $x_0$ is believed.
 
 
 # %% tags=["claim"]
@@ -474,7 +495,7 @@ claim(
 # \operatorname{Cov}[x_{t-1}, x_t \mid x_0] = \sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1}) .
 # $$
 #
-# Chapter 1 derived what one component of a normal pair looks like when the other is known. Its mean moves in proportion to the surprise, with the covariance over the variance of the known one as the slope; its variance falls by the squared covariance over that variance. Here this reads
+# By {eq}`eq:conditional-gaussian`, when one of a normal pair is known, the mean of the other moves in proportion to the surprise, and the slope is the covariance over the variance of the known one. The variance falls by the squared covariance over the variance of the known one. Here this reads
 #
 # $$
 # \begin{aligned}
@@ -483,11 +504,11 @@ claim(
 # \end{aligned}
 # $$ (eq:conditioned)
 #
-# The slope is already the factor of $x_t$ in {eq}`eq:mu-tilde`. For the factor of $x_0$, collect it; write $\sqrt{\bar\alpha_t}$ as $\sqrt{\alpha_t}\sqrt{\bar\alpha_{t-1}}$; take out $\sqrt{\bar\alpha_{t-1}}$ and use a common denominator; multiply out with $\alpha_t\bar\alpha_{t-1} = \bar\alpha_t$; and let $\bar\alpha_t$ cancel:
+# The slope is already the factor of $x_t$ in {eq}`eq:mu-tilde`. For the factor of $x_0$, collect it; write $\sqrt{\bar\alpha_t}$ as $\sqrt{\alpha_t}\sqrt{\bar\alpha_{t-1}}$; take out $\sqrt{\bar\alpha_{t-1}}$, on a common denominator; multiply out with $\alpha_t\bar\alpha_{t-1} = \bar\alpha_t$; and let $\bar\alpha_t$ cancel:
 #
 # $$
 # \begin{aligned}
-# \sqrt{\bar\alpha_{t-1}} - \frac{\sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\sqrt{\bar\alpha_t}
+# &\sqrt{\bar\alpha_{t-1}} - \frac{\sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\sqrt{\bar\alpha_t}\\
 # &= \sqrt{\bar\alpha_{t-1}} - \frac{\alpha_t\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\sqrt{\bar\alpha_{t-1}}\\
 # &= \sqrt{\bar\alpha_{t-1}}\;\frac{1 - \bar\alpha_t - \alpha_t\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\\
 # &= \sqrt{\bar\alpha_{t-1}}\;\frac{1 - \bar\alpha_t - \alpha_t + \bar\alpha_t}{1 - \bar\alpha_t}\\
@@ -495,11 +516,11 @@ claim(
 # \end{aligned}
 # $$
 #
-# With $1 - \alpha_t = \beta_t$ it is the factor in {eq}`eq:mu-tilde`. The variance goes the same way. Take out $1 - \bar\alpha_{t-1}$, use the common denominator, and the same numerator appears:
+# With $1 - \alpha_t = \beta_t$ it is the factor in {eq}`eq:mu-tilde`. The variance goes the same way. Take out $1 - \bar\alpha_{t-1}$, use the common denominator, and the numerator is the same as above, $\beta_t$:
 #
 # $$
 # \begin{aligned}
-# (1 - \bar\alpha_{t-1}) - \frac{\alpha_t\,(1 - \bar\alpha_{t-1})^2}{1 - \bar\alpha_t}
+# &(1 - \bar\alpha_{t-1}) - \frac{\alpha_t\,(1 - \bar\alpha_{t-1})^2}{1 - \bar\alpha_t}\\
 # &= (1 - \bar\alpha_{t-1})\,\Bigl(1 - \frac{\alpha_t\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\Bigr)\\
 # &= (1 - \bar\alpha_{t-1})\;\frac{1 - \bar\alpha_t - \alpha_t\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\\
 # &= (1 - \bar\alpha_{t-1})\;\frac{\beta_t}{1 - \bar\alpha_t} .
@@ -612,7 +633,7 @@ claim(
 # %% [markdown]
 # ## Walking all the way back
 #
-# If {eq}`eq:posterior` is right, then whoever knows $x_0$ can walk back. Draw $x_T$ from $q(x_T \mid x_0)$, then $x_{T-1}$ from the posterior, then $x_{T-2}$, and so on. Every $x_t$ on this way must have the distribution $q(x_t \mid x_0)$ of the way there. Let us see in formulas that one step back does it. Suppose that $x_t$ has mean $\sqrt{\bar\alpha_t}\,x_0$ and variance $1 - \bar\alpha_t$. The step draws $x_{t-1}$ with mean $\tilde\mu_t$ and variance $\tilde\beta_t$. For the mean of the result, insert the mean of $x_t$ into {eq}`eq:pull`; use $\sqrt{\bar\alpha_t} = \sqrt{\alpha_t}\sqrt{\bar\alpha_{t-1}}$; and add the two weights:
+# If {eq}`eq:posterior` is right, then whoever knows $x_0$ can walk back. Draw $x_T$ from $q(x_T \mid x_0)$, then $x_{T-1}$ from the posterior, then $x_{T-2}$, and so on. Every $x_t$ on this way must have the distribution $q(x_t \mid x_0)$ of the way there. In formulas, one step back does it. Suppose that $x_t$ has mean $\sqrt{\bar\alpha_t}\,x_0$ and variance $1 - \bar\alpha_t$. The step draws $x_{t-1}$ with mean $\tilde\mu_t$ and variance $\tilde\beta_t$. For the mean of the result, insert the mean of $x_t$ into {eq}`eq:pull`; use $\sqrt{\bar\alpha_t} = \sqrt{\alpha_t}\sqrt{\bar\alpha_{t-1}}$; and add the two weights:
 #
 # $$
 # \begin{aligned}
@@ -643,7 +664,7 @@ claim(
 )
 
 # %% [markdown]
-# A normal $x_t$ gives a normal $x_{t-1}$, so mean and variance are all there is to compare, and by induction from $T$ down every $x_t$ is distributed as it should be. Here are fifty thousand pixels that walk back from $T$ with $x_0 = 0.8$. The wrong versions are those walks with another variance: it has been followed through the thousand steps by repeating {eq}`eq:total-variance`.
+# A normal $x_t$ gives a normal $x_{t-1}$, so mean and variance are all there is to compare, and by induction from $T$ down every $x_t$ is distributed as it should be. Here are fifty thousand pixels that walk back from $T$ with $x_0 = 0.8$. The second claim rejects walks whose steps have another variance; what becomes of theirs has been followed through the thousand steps by repeating {eq}`eq:total-variance`.
 
 # %% tags=["nbval-check-output"]
 t = torch.arange(1, T + 1)
@@ -655,9 +676,8 @@ beta_tilde = torch.zeros(T + 1)
 beta_tilde[1:] = s_squared[t - 1] / s_squared[t] * beta[t]
 
 stops = [500, 100, 10, 2, 1]
-x = alpha_bar[T].sqrt() * 0.8 + s_squared[T].sqrt() * torch.randn(
-    50_000
-)
+x = torch.randn(50_000)
+x = alpha_bar[T].sqrt() * 0.8 + s_squared[T].sqrt() * x
 seen = []
 for t in range(T, 0, -1):
     mu = from_x_0[t] * 0.8 + from_x_t[t] * x
@@ -702,16 +722,17 @@ claim(
 #
 # ## Any earlier time
 #
-# Nothing above needed $t - 1$ and $t$ to be neighbors. Take a time $u < t$. By {eq}`eq:leap` the walk from $x_u$ to $x_t$ looks like one step, with $\bar\alpha_t/\bar\alpha_u$ in the place of $\alpha_t$. The two relations that the algebra used hold as well. One was $\beta_t = 1 - \alpha_t$; the noise variance of {eq}`eq:leap` is $1 - \bar\alpha_t/\bar\alpha_u$. The other was $\alpha_t\bar\alpha_{t-1} = \bar\alpha_t$; now it is $(\bar\alpha_t/\bar\alpha_u)\,\bar\alpha_u = \bar\alpha_t$. And the noise after $u$ is independent of $x_0$ and $x_u$, so the Markov property holds too. Every line can be repeated with these three replacements:
+# Nothing above needed $t - 1$ and $t$ to be neighbors. Take a time $u < t$ in the place of $t - 1$. By {eq}`eq:leap` the walk from $x_u$ to $x_t$ looks like one step, with $\bar\alpha_t/\bar\alpha_u$ in the place of $\alpha_t$ and the noise variance $1 - \bar\alpha_t/\bar\alpha_u$ in the place of $\beta_t$. The two relations that the algebra used hold again: the second replacement is 1 minus the first, as $\beta_t = 1 - \alpha_t$, and $(\bar\alpha_t/\bar\alpha_u)\,\bar\alpha_u = \bar\alpha_t$, as $\alpha_t\bar\alpha_{t-1} = \bar\alpha_t$. And the noise after $u$ is independent of $x_0$ and $x_u$, so the Markov property holds too. Every line can be repeated with these replacements:
 #
 # $$
 # \begin{aligned}
-# q(x_u \mid x_t, x_0) &= \mathcal N\bigl(x_u;\ \mu, V I\bigr), \qquad V = \frac{1 - \bar\alpha_u}{1 - \bar\alpha_t}\,\Bigl(1 - \frac{\bar\alpha_t}{\bar\alpha_u}\Bigr),\\
-# \mu &= \frac{\sqrt{\bar\alpha_u}\,(1 - \bar\alpha_t/\bar\alpha_u)}{1 - \bar\alpha_t}\,x_0 + \frac{\sqrt{\bar\alpha_t/\bar\alpha_u}\,(1 - \bar\alpha_u)}{1 - \bar\alpha_t}\,x_t .
+# &q(x_u \mid x_t, x_0) = \mathcal N\bigl(x_u;\ \mu, V I\bigr),\\
+# &\mu = \frac{\sqrt{\bar\alpha_u}\,(1 - \bar\alpha_t/\bar\alpha_u)}{1 - \bar\alpha_t}\,x_0 + \frac{\sqrt{\bar\alpha_t/\bar\alpha_u}\,(1 - \bar\alpha_u)}{1 - \bar\alpha_t}\,x_t ,\\
+# &V = \frac{1 - \bar\alpha_u}{1 - \bar\alpha_t}\,\Bigl(1 - \frac{\bar\alpha_t}{\bar\alpha_u}\Bigr) .
 # \end{aligned}
 # $$ (eq:posterior-leap)
 #
-# This tells where the walks through the gate have been. The first claim compares with numerical integration: it multiplies the two densities of {eq}`eq:bayes` on a grid of values of $x_u$, divides by the sum, and takes mean and variance, for four pairs of times. The second uses the forty thousand walks of the first figure.
+# This tells where the walks through the gate have been. The first claim compares with numerical integration: it multiplies prior and likelihood on a grid of values of $x_u$, divides by the sum, and takes mean and variance, for four pairs of times. The second takes all forty thousand walks of the first figure, each with its own $x_{300}$.
 
 
 # %%
@@ -806,26 +827,35 @@ plt.show()
 # Insert it into {eq}`eq:mu-tilde`:
 #
 # $$
-# \tilde\mu_t = \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1 - \bar\alpha_t}\;\frac{x_t - \sqrt{1-\bar\alpha_t}\;\bar\epsilon_t}{\sqrt{\bar\alpha_t}} + \frac{\sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\;x_t .
+# \begin{aligned}
+# \tilde\mu_t = {} & \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1 - \bar\alpha_t}\;\frac{x_t - \sqrt{1-\bar\alpha_t}\;\bar\epsilon_t}{\sqrt{\bar\alpha_t}}\\
+# & + \frac{\sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\;x_t .
+# \end{aligned}
 # $$
 #
 # Since $\bar\alpha_t = \alpha_t\bar\alpha_{t-1}$, the two roots leave $\sqrt{\bar\alpha_{t-1}}/\sqrt{\bar\alpha_t} = 1/\sqrt{\alpha_t}$:
 #
 # $$
-# \tilde\mu_t = \frac{\beta_t}{\sqrt{\alpha_t}\,(1 - \bar\alpha_t)}\,\bigl(x_t - \sqrt{1-\bar\alpha_t}\;\bar\epsilon_t\bigr) + \frac{\sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\;x_t .
+# \begin{aligned}
+# \tilde\mu_t = {} & \frac{\beta_t}{\sqrt{\alpha_t}\,(1 - \bar\alpha_t)}\,\bigl(x_t - \sqrt{1-\bar\alpha_t}\;\bar\epsilon_t\bigr)\\
+# & + \frac{\sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\;x_t .
+# \end{aligned}
 # $$
 #
 # Multiply out the bracket and collect $x_t$:
 #
 # $$
-# \tilde\mu_t = \Bigl(\frac{\beta_t}{\sqrt{\alpha_t}\,(1 - \bar\alpha_t)} + \frac{\sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\Bigr)\,x_t - \frac{\beta_t\,\sqrt{1-\bar\alpha_t}}{\sqrt{\alpha_t}\,(1 - \bar\alpha_t)}\;\bar\epsilon_t .
+# \begin{aligned}
+# \tilde\mu_t = {} & \Bigl(\frac{\beta_t}{\sqrt{\alpha_t}\,(1 - \bar\alpha_t)} + \frac{\sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\Bigr)\,x_t\\
+# & - \frac{\beta_t\,\sqrt{1-\bar\alpha_t}}{\sqrt{\alpha_t}\,(1 - \bar\alpha_t)}\;\bar\epsilon_t .
+# \end{aligned}
 # $$
 #
 # In the bracket, bring the second fraction to the denominator of the first; multiply out; use $\alpha_t\bar\alpha_{t-1} = \bar\alpha_t$; replace $\beta_t$ by $1 - \alpha_t$; let $\alpha_t$ cancel; then cancel $1 - \bar\alpha_t$:
 #
 # $$
 # \begin{aligned}
-# \frac{\beta_t}{\sqrt{\alpha_t}\,(1 - \bar\alpha_t)} + \frac{\sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}
+# &\frac{\beta_t}{\sqrt{\alpha_t}\,(1 - \bar\alpha_t)} + \frac{\sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\\
 # &= \frac{\beta_t + \alpha_t\,(1 - \bar\alpha_{t-1})}{\sqrt{\alpha_t}\,(1 - \bar\alpha_t)}\\
 # &= \frac{\beta_t + \alpha_t - \alpha_t\bar\alpha_{t-1}}{\sqrt{\alpha_t}\,(1 - \bar\alpha_t)}\\
 # &= \frac{\beta_t + \alpha_t - \bar\alpha_t}{\sqrt{\alpha_t}\,(1 - \bar\alpha_t)}\\
@@ -878,13 +908,13 @@ claim(
 # x_{t-1} = \frac{1}{\sqrt{\alpha_t}}\,\bigl(x_t - \sqrt{\beta_t}\;\epsilon_t\bigr) .
 # $$ (eq:undo)
 #
-# This holds exactly, for each walk, with the noise $\epsilon_t$ *of the step*. But who looks at $x_t$ and $x_0$ knows only $\bar\epsilon_t$, *all* the noise collected since the start, of which the last step contributed a small part. How much of $\bar\epsilon_t$ should be put down to the last step? On average the share
+# This holds exactly, for each walk, with the noise $\epsilon_t$ *of the step*. But who looks at $x_t$ and $x_0$ knows only $\bar\epsilon_t$, *all* the noise collected since the start, to which the last step contributed a small part. What does it tell about $\epsilon_t$? On average, $\epsilon_t$ is a fixed fraction of it:
 #
 # $$
 # \mathbb E[\epsilon_t \mid x_t, x_0] = \sqrt{\frac{\beta_t}{1-\bar\alpha_t}}\;\bar\epsilon_t .
 # $$ (eq:step-noise)
 #
-# This follows by taking the mean of {eq}`eq:undo` for given $x_t$ and $x_0$. On the left it is $\tilde\mu_t$, which {eq}`eq:mu-tilde-eps` expresses by $\bar\epsilon_t$. Multiply both sides by $\sqrt{\alpha_t}$, subtract $x_t$, and divide by $-\sqrt{\beta_t}$; from $\beta_t/\sqrt{\beta_t} = \sqrt{\beta_t}$ the root remains. The factor is one that chapter 2 has met, the correlation of $\epsilon_t$ and $\bar\epsilon_t$. So the noise formula for the mean says: undo the step with the part of the collected noise that the step is likely to have contributed.
+# This follows by taking the mean of {eq}`eq:undo` for given $x_t$ and $x_0$. On the left it is $\tilde\mu_t$, which {eq}`eq:mu-tilde-eps` expresses by $\bar\epsilon_t$. Multiply both sides by $\sqrt{\alpha_t}$, subtract $x_t$, and divide by $-\sqrt{\beta_t}$; from $\beta_t/\sqrt{\beta_t} = \sqrt{\beta_t}$ the root remains. The factor is one that chapter 2 has met, the correlation of $\epsilon_t$ and $\bar\epsilon_t$. So the noise formula for the mean says: undo the step with the noise that it is expected to have added, $\sqrt{\beta_t}\;\mathbb E[\epsilon_t \mid x_t, x_0]$.
 #
 # The claims look at the 200,000 walks again, at $t = 2$, 5, 20 and 100. The first puts the noise that each step used into {eq}`eq:undo`. The second estimates the slope of $\epsilon_t$ over $\bar\epsilon_t$, which has variance 1.
 
@@ -918,18 +948,21 @@ claim(
 # %% [markdown]
 # ## From both ends of the schedule
 #
-# How large are these numbers? The cell prints them for the linear schedule. The last two columns are the ratio of standard deviations $\sqrt{\beta_t/\tilde\beta_t}$ and the pull of $x_0$, which is $1 - g_t$.
+# How large are these numbers? The cell prints them for the linear schedule: $\beta_t$, $\tilde\beta_t$, the ratio of standard deviations $\sqrt{\beta_t/\tilde\beta_t}$, and the pull of $x_0$, which is $1 - g_t$. The last lines add the factors of $x_0$ and $x_t$ in {eq}`eq:mu-tilde`.
 
 # %% tags=["nbval-check-output"]
 g = schedule.snr[1:] / schedule.snr[:-1]  # at t = 1: 9999 / inf = 0
-total = from_x_0 + from_x_t
-print("   t      β_t      β̃_t  of x_0  of x_t     sum  ratio  pull")
+print("   t    beta   tilde ratio  pull")
 for t in (1, 2, 3, 10, 100, 500, 1000):
     ratio = (beta[t] / beta_tilde[t]).sqrt()
     print(
-        f"{t:>4} {beta[t]:.2e} {beta_tilde[t]:>8.2e}"
-        f"  {from_x_0[t]:.4f}  {from_x_t[t]:.4f}"
-        f"  {total[t]:.4f}  {ratio:>5.3f} {1 - g[t - 1]:.3f}"
+        f"{t:>4} {beta[t]:.1e} {beta_tilde[t]:.1e}"
+        f" {ratio:>5.3f} {1 - g[t - 1]:.3f}"
+    )
+for t in (2, 500, 1000):
+    print(
+        f"t = {t}: {from_x_0[t]:.5f} + {from_x_t[t]:.5f}"
+        f" = {from_x_0[t] + from_x_t[t]:.5f}"
     )
 
 # %% [markdown]
@@ -937,11 +970,11 @@ for t in (1, 2, 3, 10, 100, 500, 1000):
 #
 # *Late.* By $t = 100$ the single step is short compared with the way since $x_0$, and one witness is far better than the other. It is $x_t$ that tells where $x_{t-1}$ was, and $x_0$ pulls with one or two percent. Then $(1 - \bar\alpha_{t-1})/(1 - \bar\alpha_t)$ is close to 1, and $\tilde\beta_t$ close to $\beta_t$. But this small pull must not be dropped. It is the only part of the step that knows the picture, and there are hundreds of such steps.
 #
-# *The sum.* It is sometimes said that $\tilde\mu_t$ is a weighted average of $x_0$ and $x_t$. Then its two factors would have to sum to 1. At $t = 500$ they sum to 0.9972, and at $T$ to 0.9901. In {eq}`eq:pull` the weights $1 - g_t$ and $g_t$ do sum to 1, but what they average is $\sqrt{\bar\alpha_{t-1}}\,x_0$ and $x_t/\sqrt{\alpha_t}$. For the sum of the factors themselves, write again $A = \sqrt{\bar\alpha_{t-1}}$ and $k = \sqrt{\alpha_t}$. Multiply out; collect in pairs; take out $A + k$; split the denominator; and cancel $1 - kA$:
+# *The sum.* It is sometimes said that $\tilde\mu_t$ is a weighted average of $x_0$ and $x_t$. Then its two factors would have to sum to 1. At $t = 500$ they sum to 0.99718, and at $T$ to 0.99008. In {eq}`eq:pull` the weights $1 - g_t$ and $g_t$ do sum to 1, but what they average is $\sqrt{\bar\alpha_{t-1}}\,x_0$ and $x_t/\sqrt{\alpha_t}$. For the sum of the factors themselves, write again $A = \sqrt{\bar\alpha_{t-1}}$ and $k = \sqrt{\alpha_t}$. Multiply out; collect in pairs; take out $A + k$; split the denominator; and cancel $1 - kA$:
 #
 # $$
 # \begin{aligned}
-# \frac{A\,(1 - k^2) + k\,(1 - A^2)}{1 - k^2A^2}
+# &\frac{A\,(1 - k^2) + k\,(1 - A^2)}{1 - k^2A^2}\\
 # &= \frac{A - k^2A + k - kA^2}{1 - k^2A^2}\\
 # &= \frac{(A + k) - kA\,(k + A)}{1 - k^2A^2}\\
 # &= \frac{(A + k)(1 - kA)}{1 - k^2A^2}\\
@@ -993,7 +1026,7 @@ def posterior_step(x_0, x_t, t):
 
 
 # %% [markdown]
-# The library's version is {eq}`eq:posterior-leap`, so that it also serves samplers that skip times; without `u` it takes $u = t - 1$. It computes $1 - \bar\alpha_t$ by logarithms, because a difference of numbers near 1 loses digits, and takes one time or a vector of times, one for each picture.
+# The library's version is {eq}`eq:posterior-leap`, so that it also serves samplers that skip times; without `u` it takes $u = t - 1$. It computes $1 - \bar\alpha_t$ by logarithms, because a difference of numbers near 1 loses digits. It takes one time or a vector of times, one for each picture.
 
 # %%
 import inspect
@@ -1003,7 +1036,7 @@ from ddpm_lib.diffusion import posterior
 print(inspect.getsource(posterior))
 
 # %% [markdown]
-# Is it the same function? The first claim gives both the same pictures at eight times. The second is independent of all our algebra: PyTorch differentiates $\log q(x_t \mid x_{t-1}) + \log q(x_{t-1} \mid x_0)$ twice with respect to $x_{t-1}$. For a normal density the second derivative is $-1/V$, and one step of Newton's method from anywhere leads to the mean.
+# Is it the same function? The first claim gives both the same eight pairs of points, each at its own time. The second is independent of all our algebra: PyTorch differentiates $\log q(x_t \mid x_{t-1}) + \log q(x_{t-1} \mid x_0)$ twice with respect to $x_{t-1}$. For a normal density the second derivative is $-1/V$, and one step of Newton's method from anywhere leads to the mean.
 
 # %% tags=["claim"]
 x_0, x_t = torch.randn(2, 8)
@@ -1055,7 +1088,7 @@ claim(
 )
 
 # %% [markdown]
-# Now play with the two witnesses. Drag $x_0$ and $x_t$ along the axis, choose $t$, and look back to any $u$. The heights are scaled so that the posterior's peak is 1. With $t = 500$, find the $u$ at which both pull equally. What do you notice about the two signal-to-noise ratios there? Then press *One step*, and drag $x_0$: how much does the posterior care?
+# Now play with the two witnesses. Drag $x_0$ and $x_t$ along the axis, choose $t$, and look back to any $u$. The heights are scaled so that the posterior's peak is 1. With $t = 500$, find the $u$ at which both pull equally, and compare the two signal-to-noise ratios there. Then press *One step*, and drag $x_0$.
 
 # %% tags=["figure"]
 from ddpm_lib.explore import explorable
@@ -1094,11 +1127,13 @@ explorable(
 )
 
 # %% [markdown]
-# The pulls are equal where the signal-to-noise ratio at $u$ is twice that at $t$. That is {eq}`eq:pull` with $u$ in the place of $t - 1$: the pull of $x_t$ is $\mathrm{SNR}(t)/\mathrm{SNR}(u)$.
+# The pulls are equal where the signal-to-noise ratio at $u$ is twice that at $t$. That is {eq}`eq:pull` with $u$ in the place of $t - 1$: the pull of $x_t$ is $\mathrm{SNR}(t)/\mathrm{SNR}(u)$. After one step from $t = 500$ the pull of $x_0$ is 0.011, as in the table above: drag it from end to end, and the posterior hardly moves.
 #
 # ## Where tutorials go wrong
 #
-# A sampler uses the posterior with a guess in the place of $x_0$. To see what a slip does to its samples, we take data for which the best guess is known: a mixture of two narrow normal distributions, at $-1$ and $1$, each with standard deviation 0.2. Chapter 8 derives the guess, and the library has it as `exact_denoiser`; here it is an instrument. Two thousand samples are drawn with each of five samplers, all from the same $x_T$ and with the same noises, so that only the slip differs. The distance of the samples from the mixture is $W_1$, the average distance by which points must be moved to turn one into the other. Samples from the mixture itself are not at distance 0 either, and the first line of the table says how far they are.
+# A sampler uses the posterior with a guess in the place of $x_0$. To see what a slip does to its samples, we take data for which the best guess is known: a mixture {eq}`def:mixture` of two components of equal weight, at $-1$ and $1$, each of width 0.2. The best guess is the mean of $x_0$ given $x_t$, by {eq}`eq:best-guess` of chapter 8. The library has it as `exact_denoiser`, and here it is an instrument.
+#
+# Two thousand samples are drawn with each of five samplers, all from the same $x_T$ and with the same noises, so that only the slip differs. The first is right. The second has $\beta_t$ for $\tilde\beta_t$. Two subtract $\sqrt{1-\alpha_t}$ times all the noise, without fresh noise and with it. The last has $\bar\alpha_t$ in the place of $\bar\alpha_{t-1}$, in the mean too. For each we print the standard deviation of the samples, the width of the right hump, and the distance $W_1$ {eq}`def:wasserstein` from the mixture. Samples of the mixture itself are not at distance 0 either, as the first line says.
 
 # %%
 import numpy as np
@@ -1134,11 +1169,11 @@ def published_table(schedule, denoise, x_t, t, *_):
 
 
 steps = {
-    "right: β̃": ddpm(),
-    "β for β̃": ddpm(diffusion.beta),
-    "√(1 − α), no noise": too_much(0),
-    "√(1 − α), with noise": too_much(1),
-    "ᾱ_t in the mean": published_table,
+    "right": ddpm(),
+    "variance β": ddpm(diffusion.beta),
+    "√(1 − α)": too_much(0),
+    "√(1 − α) + ε": too_much(1),
+    "table in μ": published_table,
 }
 N, x_T = 2000, torch.randn(2000, 1)
 samples = {"the mixture": draw(mixture, N)[:, 0]}
@@ -1155,18 +1190,20 @@ cdf = sum(
 )
 middles = (torch.arange(N) + 0.5) / N
 ideal = torch.from_numpy(np.interp(middles, cdf, axis))
-print("                         std  width of a mode      W1")
+print("                 std    hump      W1")
 for name, x in samples.items():
     W_1 = (x.sort().values - ideal).abs().mean()
     width = x[x > 0].std()
-    print(f"{name:20} {x.std():>7.3f} {width:>16.3f} {W_1:>7.3f}")
+    print(f"{name:12} {x.std():>7.3f} {width:>7.3f} {W_1:>7.3f}")
 
 # %% tags=["nbval-check-output"]
 published = torch.cat([torch.ones(1), alpha_bar[2:]])  # for t = 1..T
 var = (1 - published) / (1 - alpha_bar[1:]) * beta[1:]
-print(
-    f"t > 1: |published − β| at most {(var - beta[1:])[1:].abs().max()}"
-)
+off = (var - beta[1:])[1:].abs().max()
+print(f"t > 1: |published − β| at most {off}")
+from_x_0_2 = published[1].sqrt() * beta[2] / s_squared[2]
+from_x_2 = alpha[2].sqrt() * (1 - published[1]) / s_squared[2]
+print(f"factors of μ at t = 2: sum {from_x_0_2 + from_x_2:.3f}")
 
 
 def width(subtracted, added, at_the_end=0.0):
@@ -1183,18 +1220,17 @@ def width(subtracted, added, at_the_end=0.0):
 
 right = beta / s_squared.clamp(min=1e-9).sqrt()
 widths = {
-    "β̃": width(right, beta_tilde),
-    "β": width(right, beta),
-    "β, also at the end": width(right, beta, beta[1]),
-    "√(1 − α) of the noise and β̃": width(
-        (1 - alpha).sqrt(), beta_tilde
-    ),
+    "right": width(right, beta_tilde),
+    "variance β": width(right, beta),
+    "variance β, also at t = 1": width(right, beta, beta[1]),
+    "√(1 − α) + ε": width((1 - alpha).sqrt(), beta_tilde),
 }
-print("one mode of width 0.2, drawn with")
+print("one hump of width 0.2, drawn with")
 for name, value in widths.items():
     print(f"  {name}: {value:.4f}")
 for t in (2, 100, 500, 1000):
-    print(f"t = {t}: times {((1 - alpha).sqrt() / right)[t]:.1f}")
+    too_large = (1 - alpha[t]).sqrt() / right[t]
+    print(f"√(1 − α) at t = {t}: {too_large:.1f} times")
 
 x_0 = draw(mixture, 10_000)
 eps = torch.randn(x_0.shape)
@@ -1202,18 +1238,18 @@ for t in (10, 100, 500):
     x_t = diffusion.noise(schedule, x_0, t, eps)
     slip = (x_t - (1 - alpha[t]) * eps) / s_squared[t].sqrt()
     error = (slip - x_0).square().mean().sqrt()
-    print(f"x_0 by the slip at t = {t}: off by {error:.2f}")
+    print(f"x_0 slip at t = {t}: off by {error:.2f}")
 print(f"noise at the end: {beta[1].sqrt():.2f}")
 
 # %% [markdown]
-# The next figure shows four of the runs, and the cell before it has exact numbers for the same slips. They are for a single mode, data $\mathcal N(0, 0.2^2)$, where the guess is linear in $x_t$ and the variance of the samples can be followed through the thousand steps without any draw.
+# The next figure shows four of the runs, and the cell before it has exact numbers for the same slips. They are for a single hump, data $\mathcal N(0, 0.2^2)$, where the guess is linear in $x_t$ and the variance of the samples can be followed through the thousand steps without any draw.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Four histograms of samples over the true density of the mixture, two narrow peaks at minus 1 and 1. The right sampler and the one with beta in place of beta-tilde both fill the peaks. With root 1 minus alpha in front of the noise and no fresh noise, all samples are at 0. With fresh noise, two spikes at minus 1 and 1 that are far narrower and higher than the true peaks."}, "figure": {"name": "fig-runs", "caption": "What the slips do. Samples (green) over the density of the mixture (line). The published table ($\\beta_t$ in the place of $\\tilde\\beta_t$) cannot be told from the right one by eye; too much noise subtracted leaves one point, or two spikes that are too narrow."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Four histograms of samples over the true density of the mixture, two narrow peaks at minus 1 and 1. The right sampler and the one with the variance beta both fill the peaks. With root 1 minus alpha in front of the noise and no fresh noise, all samples are at 0. With fresh noise, two spikes at minus 1 and 1 that are far narrower and higher than the true peaks."}, "figure": {"name": "fig-runs", "caption": "What the slips do. Samples (green) over the density of the mixture (line). The variance $\\beta_t$ in the place of $\\tilde\\beta_t$ cannot be told from the right one by eye. Too much noise subtracted leaves one point (cut off at 3), or with fresh noise two spikes that are too narrow."}}
 shown = [
-    "right: β̃",
-    "β for β̃",
-    "√(1 − α), no noise",
-    "√(1 − α), with noise",
+    "right",
+    "variance β",
+    "√(1 − α)",
+    "√(1 − α) + ε",
 ]
 fig, axes = plt.subplots(
     2, 2, figsize=(6, 3.6), sharex=True, sharey=True
@@ -1237,17 +1273,17 @@ for ax in axes[1]:
 plt.show()
 
 # %% [markdown]
-# *A table shifted by nothing.* One listing builds its table of $\bar\alpha_{t-1}$ as `cat([1], alpha_bar[1:])`. The 1 is meant for $\bar\alpha_0$, and after it should come $\bar\alpha_1, \bar\alpha_2, \dots$; in a table that is counted from 0 this is `alpha_bar[:-1]`. With `[1:]` the first entry is replaced by 1, and nothing is shifted: from $t = 2$ on $\bar\alpha_t$ stands in both places of {eq}`eq:beta-tilde`, the fraction is 1, and $\tilde\beta_t = \beta_t$ exactly. The table above has what is lost: a standard deviation too large by the factor 1.483 at $t = 2$, by 1.009 at $t = 100$, and by nothing visible after that. The samples hide it. With $\beta_t$ the mode has the width 0.2009, with $\tilde\beta_t$ 0.1963; the truth is 0.2. The slip happens to come closer, and chapter 5 says why: for a start that is not known, $\tilde\beta_t$ is too small. No sample would have shown the mistake, but the claim at the end of this section does.
+# *A table shifted by nothing.* One listing builds its table of $\bar\alpha_{t-1}$ as `cat([1], alpha_bar[1:])`. The 1 is meant for $\bar\alpha_0$, and after it should come $\bar\alpha_1, \bar\alpha_2, \dots$; in a table that is counted from 0 this is `alpha_bar[:-1]`. With `[1:]` the first entry is replaced by 1, and nothing is shifted: from $t = 2$ on $\bar\alpha_t$ stands in both places of {eq}`eq:beta-tilde`, the fraction is 1, and $\tilde\beta_t = \beta_t$ exactly. The column *ratio* above has what is lost: a standard deviation too large by the factor 1.483 at $t = 2$, by 1.009 at $t = 100$, and by nothing that three digits show at $t = 500$. The samples hide it. With $\beta_t$ the hump has the width 0.2009, with $\tilde\beta_t$ 0.1963; the truth is 0.2. The slip happens to come closer, and {eq}`eq:reverse-variance` of chapter 5 says why: where the start is not known, $\tilde\beta_t$ is too small. No sample would have shown the mistake, but the claim at the end of this section does.
 #
-# *The same table in the mean.* In that listing the mean is computed from the noise, {eq}`eq:mu-tilde-eps`, where $\bar\alpha_{t-1}$ does not appear. This was luck. Put the table into {eq}`eq:mu-tilde`, and the factor of $x_t$ becomes $\sqrt{\alpha_t}$, as if $x_t$ had all the say, while $x_0$ keeps its own factor: the weights no longer sum to 1, and the samples reach a standard deviation of hundreds, as the table shows. One and the same slip is invisible in one form of an equation and fatal in the other.
+# *The same table in the mean.* In that listing the mean is computed from the noise, {eq}`eq:mu-tilde-eps`, where $\bar\alpha_{t-1}$ does not appear. This was luck. Put the table into {eq}`eq:mu-tilde`, and the factor of $x_t$ becomes $\sqrt{\alpha_t}$, as if $x_t$ had nearly all the say, while that of $x_0$ is hardly changed. At $t = 2$ the two sum to 1.545, and the samples reach a standard deviation of hundreds, as the table shows. One and the same slip is invisible in one form of an equation and fatal in the other.
 #
-# *Too much noise subtracted.* A blog post has the step $x_{t-1} = (x_t - \sqrt{1-\alpha_t}\;\epsilon_\theta)/\sqrt{\alpha_t}$, where $\epsilon_\theta$ is the network's estimate of the noise. Compare {eq}`eq:undo`: it is right for the noise of the step. But the network is trained on all the noise in $x_t$, and then {eq}`eq:mu-tilde-eps` asks for the factor $(1 - \alpha_t)/\sqrt{1-\bar\alpha_t}$. At $t = 500$ the published one is 9.6 times as large. As published, without fresh noise, every sample ends in the same place, with a standard deviation of 0.000. With fresh noise the modes survive, but their width is 0.0801 instead of 0.2. Pictures made so would be too smooth and too much alike.
+# *Too much noise subtracted.* A blog post has the step $x_{t-1} = (x_t - \sqrt{1-\alpha_t}\;\epsilon_\theta)/\sqrt{\alpha_t}$, where $\epsilon_\theta$ is the network's estimate of the noise. Compare {eq}`eq:undo`: it is right for the noise of the step. But the network is trained on all the noise in $x_t$, and then {eq}`eq:mu-tilde-eps` asks for the factor $(1 - \alpha_t)/\sqrt{1-\bar\alpha_t}$. At $t = 500$ the published one is 9.6 times as large. As published, without fresh noise, every sample ends at 0, where there are no data, with a standard deviation of 0.000. With fresh noise the humps survive, but a hump has the width 0.0801 instead of 0.2: the samples are too much alike.
 #
-# *The clean picture, by a slip.* To get $x_0$ from $x_t$ and the noise, one note writes $(x_t - (1 - \alpha_t)\,\bar\epsilon_t)/\sqrt{1-\bar\alpha_t}$, with two factors of the step back and none of the jump. For our mixture it misses $x_0$ by 22.50 at $t = 10$, by 2.24 at $t = 100$ and by 1.22 at $t = 500$, as a root mean square. The right formula stands at the beginning of the section on noise, and misses by nothing.
+# *The clean picture, by a slip.* To get $x_0$ from $x_t$ and the noise, one note writes $(x_t - (1 - \alpha_t)\,\bar\epsilon_t)/\sqrt{1-\bar\alpha_t}$, with the two factors of {eq}`eq:mu-tilde-eps` and none of the jump. For our mixture it misses $x_0$ by 22.50 at $t = 10$, by 2.24 at $t = 100$ and by 1.22 at $t = 500$, as a root mean square. The right one, solved from {eq}`eq:jump` above, misses by nothing.
 #
-# *Noise at the end.* The last step has $\tilde\beta_1 = 0$. A loop that adds $\sqrt{\beta_t}$ times fresh noise at every $t$ adds it to the finished picture too, here with standard deviation 0.01, about one gray level of 256. It is not dramatic, and it is no part of the model. The width becomes 0.2012.
+# *Noise at the end.* The last step has $\tilde\beta_1 = 0$. A loop that adds $\sqrt{\beta_t}$ times fresh noise at every $t$ adds it to the finished picture too, here with standard deviation 0.01, a little more than one gray level of 256. It is no part of the model. The width becomes 0.2012.
 #
-# *Two posteriors in one.* Several texts write $q(x_{t-1} \mid x_t)$ where they mean $q(x_{t-1} \mid x_t, x_0)$. Only the second is normal with $\tilde\mu_t$ and $\tilde\beta_t$. The first has to average over all starts that could have led to $x_t$, and is the subject of chapter 5.
+# *Two posteriors in one.* Several texts write $q(x_{t-1} \mid x_t)$ where they mean $q(x_{t-1} \mid x_t, x_0)$. Only the second is normal with $\tilde\mu_t$ and $\tilde\beta_t$. The first is an average over all starts that could have led to $x_t$, {eq}`eq:reverse-average`; for our mixture it is a mixture again, {eq}`eq:reverse-mixture`.
 
 # %% tags=["claim"]
 claim(
@@ -1412,10 +1448,13 @@ check.unknown(reverse_variance)
 # Write $V = \bar\alpha_{t-1}v + 1 - \bar\alpha_{t-1}$ for the variance of $x_{t-1}$. One step gives $x_t$ the variance $\alpha_t V + \beta_t$ and the covariance $\sqrt{\alpha_t}\,V$ with $x_{t-1}$. Condition as in the third way, use a common denominator, and let $\alpha_tV^2$ cancel:
 #
 # $$
-# V - \frac{\alpha_t V^2}{\alpha_t V + \beta_t} = \frac{\alpha_tV^2 + \beta_tV - \alpha_tV^2}{\alpha_t V + \beta_t} = \frac{V}{\alpha_t V + \beta_t}\,\beta_t .
+# \begin{aligned}
+# V - \frac{\alpha_t V^2}{\alpha_t V + \beta_t} &= \frac{\alpha_tV^2 + \beta_tV - \alpha_tV^2}{\alpha_t V + \beta_t}\\
+# &= \frac{V}{\alpha_t V + \beta_t}\,\beta_t .
+# \end{aligned}
 # $$
 #
-# For $v = 0$ the start is known, $V = 1 - \bar\alpha_{t-1}$, the denominator is $1 - \bar\alpha_t$, and the result is $\tilde\beta_t$. For $v = 1$ we have $V = 1$ and the denominator is 1, which leaves $\beta_t$. These are the two choices of {cite:t}`ho2020` for the variance of a sampler's step, and the true one is in between for data in between.
+# For $v = 0$ the start is known, $V = 1 - \bar\alpha_{t-1}$, the denominator is $1 - \bar\alpha_t$, and the result is $\tilde\beta_t$. For $v = 1$ we have $V = 1$ and the denominator is 1, which leaves $\beta_t$. These are the two choices of {cite:t}`ho2020` for the variance of a sampler's step, {eq}`eq:sigma-lower` and {eq}`eq:sigma-upper`. For $v$ in between, the true one is in between.
 
 
 # %% tags=["solution"]
@@ -1435,15 +1474,16 @@ check.unknown(reverse_variance)
 #
 # $$
 # \begin{aligned}
-# q(x_{t-1} \mid x_t, x_0) &= \mathcal N\bigl(x_{t-1};\ \tilde\mu_t,\ \tilde\beta_t I\bigr)\\
-# \tilde\beta_t &= \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}\,\beta_t, \qquad \tilde\beta_1 = 0\\
-# \tilde\mu_t &= \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1 - \bar\alpha_t}\,x_0 + \frac{\sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\,x_t\\
-# &= (1 - g_t)\,\sqrt{\bar\alpha_{t-1}}\,x_0 + g_t\,\frac{x_t}{\sqrt{\alpha_t}}, \qquad g_t = \frac{\mathrm{SNR}(t)}{\mathrm{SNR}(t-1)}\\
-# &= \frac{1}{\sqrt{\alpha_t}}\Bigl(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\bar\epsilon_t\Bigr)
+# &q(x_{t-1} \mid x_t, x_0) = \mathcal N\bigl(x_{t-1};\ \tilde\mu_t,\ \tilde\beta_t I\bigr)\\
+# &\tilde\beta_t = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}\,\beta_t, \qquad \tilde\beta_1 = 0\\
+# &\tilde\mu_t = \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1 - \bar\alpha_t}\,x_0 + \frac{\sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t}\,x_t\\
+# &\tilde\mu_t = (1 - g_t)\,\sqrt{\bar\alpha_{t-1}}\,x_0 + g_t\,\frac{x_t}{\sqrt{\alpha_t}}\\
+# &\tilde\mu_t = \frac{1}{\sqrt{\alpha_t}}\Bigl(x_t - \frac{\beta_t}{\sqrt{1-\bar\alpha_t}}\,\bar\epsilon_t\Bigr)\\
+# &g_t = \frac{\mathrm{SNR}(t)}{\mathrm{SNR}(t-1)}
 # \end{aligned}
 # $$
 #
-# For any $u < t$, put $\bar\alpha_u$ for $\bar\alpha_{t-1}$ and $\bar\alpha_t/\bar\alpha_u$ for $\alpha_t$. Precisions add; variances do not. The last form wants all the noise in $x_t$, not that of the step.
+# For any $u < t$, put $\bar\alpha_u$ for $\bar\alpha_{t-1}$ and $\bar\alpha_t/\bar\alpha_u$ for $\alpha_t$. Precisions add; variances do not. The last form of $\tilde\mu_t$ wants all the noise in $x_t$, not that of the step.
 # :::
 #
 # All of this needed $x_0$, which is what we do not have; chapter 5 takes it away and asks what is left of the normal distribution.
