@@ -12,7 +12,7 @@
 # :::{admonition} At a glance
 # :class: glance
 #
-# 45 minutes to read, longer with a pencil; it runs in under half a minute on a laptop's CPU, and needs no GPU. You need a forward step of any length {eq}`eq:leap`, the rule for conditioning a joint Gaussian {eq}`eq:conditional-gaussian`, the Kullback-Leibler divergence {eq}`eq:kl-1d`, what noise does to a mixture of Gaussians {eq}`eq:mixture-noised`, and the mean and the variance of a step back when $x_0$ is known {eq}`eq:posterior-leap`.
+# 45 minutes to read, longer with a pencil; it runs in about half a minute on a laptop's CPU, and needs no GPU. You need a forward step of any length {eq}`eq:leap`, the rule for conditioning a joint Gaussian {eq}`eq:conditional-gaussian`, the Kullback-Leibler divergence {eq}`eq:kl-1d`, what noise does to a mixture of Gaussians {eq}`eq:mixture-noised`, and the mean and the variance of a step back when $x_0$ is known {eq}`eq:posterior-leap`.
 # :::
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Three panels, each with a solid curve and a dashed Gaussian bell, for a way back from t = 600 and x_t = 0. Back to u = 500 the two curves lie on each other, one bell. Back to u = 200 the solid curve has two low humps and a shallow valley between them, where the bell is highest. Back to u = 100 the solid curve has two tall separate humps near minus 0.9 and 0.9, and the bell is highest at 0, where the solid curve is lowest."}, "figure": {"name": "fig-kernels", "caption": "Where was $x_u$, if $x_{600} = 0$? The true distribution (solid) and the best Gaussian (dashed), for data from two narrow humps at $-1$ and $1$. See that the Gaussian is right for a short way back and wrong for a long one."}}
