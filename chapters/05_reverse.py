@@ -248,7 +248,10 @@ for t_, u_ in ((600, 599), (600, 500), (600, 100), (32, 31)):
 # Suppose first that the component $k$ is known. Then $x_u$ and $x_t = \sqrt\alpha\,x_u + \sqrt\beta\,\epsilon$ are jointly Gaussian, being sums of independent Gaussian numbers. Their covariance is $\sqrt\alpha\,v_{k,u}$, since $\epsilon$ is independent of $x_u$, and the variance of $x_t$ is $v_{k,t} = \alpha\,v_{k,u} + \beta$. By {eq}`eq:conditional-gaussian` the mean moves by the covariance divided by the variance of what was seen, times the surprise:
 #
 # $$
-# \mathbb E[x_u \mid x_t, k] = \sqrt{\bar\alpha_u}\,m_k + \frac{\sqrt\alpha\,v_{k,u}}{v_{k,t}}\,\bigl(x_t - \sqrt{\bar\alpha_t}\,m_k\bigr) .
+# \begin{aligned}
+# &\mathbb E[x_u \mid x_t, k]\\
+# &\quad= \sqrt{\bar\alpha_u}\,m_k + \frac{\sqrt\alpha\,v_{k,u}}{v_{k,t}}\,\bigl(x_t - \sqrt{\bar\alpha_t}\,m_k\bigr) .
+# \end{aligned}
 # $$
 #
 # The variance falls by the covariance squared over that same variance. Put both terms over one denominator, take out $v_{k,u}$, and use $v_{k,t} - \alpha\,v_{k,u} = \beta$:
@@ -376,11 +379,12 @@ claim(
 #
 # $$
 # \begin{aligned}
-# \mathrm{KL}(q\,\|\,p) &= \mathbb E_q[\log q - \log p]\\
-# &= \mathbb E_q[\log q - \log b + \log b - \log p]\\
-# &= \mathbb E_q[\log q - \log b] + \mathbb E_q[\log b - \log p]\\
-# &= \mathbb E_q[\log q - \log b] + \mathbb E_b[\log b - \log p]\\
-# &= \mathrm{KL}(q\,\|\,b) + \mathrm{KL}(b\,\|\,p) .
+# &\mathrm{KL}(q\,\|\,p)\\
+# &\quad= \mathbb E_q[\log q - \log p]\\
+# &\quad= \mathbb E_q[\log q - \log b + \log b - \log p]\\
+# &\quad= \mathbb E_q[\log q - \log b] + \mathbb E_q[\log b - \log p]\\
+# &\quad= \mathbb E_q[\log q - \log b] + \mathbb E_b[\log b - \log p]\\
+# &\quad= \mathrm{KL}(q\,\|\,b) + \mathrm{KL}(b\,\|\,p) .
 # \end{aligned}
 # $$ (eq:best-gaussian)
 #
@@ -569,8 +573,8 @@ for t_, x_ in ((600, 0), (600, 2), (100, 0), (100, 0.05), (100, 0.5)):
 #
 # $$
 # \begin{aligned}
-# \log q(x_u) = \log q(c) &+ g\,(x_u - c) + \tfrac12 h\,(x_u - c)^2\\
-# &+ \tfrac16 h_3\,(x_u - c)^3 + \dots
+# \log q(x_u) &= \log q(c) + g\,(x_u - c)\\
+# &\quad + \tfrac12 h\,(x_u - c)^2 + \tfrac16 h_3\,(x_u - c)^3 + \dots
 # \end{aligned}
 # $$
 #
@@ -796,10 +800,11 @@ claim(
 #
 # $$
 # \begin{aligned}
-# \mathrm{KL}(q\,\|\,b) &= \tfrac12\log(2\pi e V) + \mathbb E[\log q]\\
-# &= \tfrac12 + \tfrac12\log V - \tfrac12\mathbb E[z^2] + \kappa\,\mathbb E[z^3] - \log Z\\
-# &= \tfrac12 + 18\kappa^2 - \tfrac12 - \tfrac{45}{2}\kappa^2 + 15\kappa^2 - \tfrac{15}{2}\kappa^2\\
-# &= 3\kappa^2 .
+# &\mathrm{KL}(q\,\|\,b)\\
+# &\quad= \tfrac12\log(2\pi e V) + \mathbb E[\log q]\\
+# &\quad= \tfrac12 + \tfrac12\log V - \tfrac12\mathbb E[z^2] + \kappa\,\mathbb E[z^3] - \log Z\\
+# &\quad= \tfrac12 + 18\kappa^2 - \tfrac12 - \tfrac{45}{2}\kappa^2 + 15\kappa^2 - \tfrac{15}{2}\kappa^2\\
+# &\quad= 3\kappa^2 .
 # \end{aligned}
 # $$ (eq:cubic-gap)
 
@@ -867,20 +872,20 @@ claim(
 steps = 0.2 / 2 ** torch.arange(6)
 where = torch.tensor([0.0, 0.5])
 gaps, fixed = [], []
-print("   beta   best, 0  best, 0.5  beta, 0.5")
+print("   beta   best, 0 best, 0.5 beta, 0.5")
 for step in steps:
     kernel = reverse(where, a_t, a_t / (1 - step))
     gaps.append(gap(*kernel))
     fixed.append(gaps[-1] + kl_gaussians(moments(*kernel)[1] / step))
     print(
-        "{:.5f}   {:.1e}    {:.1e}    {:.1e}".format(
+        "{:.5f}   {:.1e}   {:.1e}   {:.1e}".format(
             step, *gaps[-1], fixed[-1][1]
         )
     )
 gaps, fixed = torch.stack(gaps), torch.stack(fixed)
 orders = torch.log2(torch.cat([gaps, fixed[:, 1:]], 1)[-2:])
 print(
-    "order        {:.2f}       {:.2f}       {:.2f}".format(
+    "order        {:.2f}      {:.2f}      {:.2f}".format(
         *(orders[0] - orders[1])
     )
 )
@@ -1081,7 +1086,7 @@ claim(
 # {cite:t}`sohldickstein2015` and {cite:t}`ho2020` state the bounds for the entropy, and we have all the parts. Let $H(x_u \mid x_t)$ be the entropy of the kernel, averaged over $x_t$. By {eq}`eq:gaussian-gap` it is at most the average of $\tfrac12\log(2\pi e \operatorname{Var}[x_u \mid x_t])$. The logarithm bends downwards, so its average is at most the logarithm of the average, and {eq}`eq:sigma-bound` bounds that. From below: if $x_0$ is known in addition, the kernel is a Gaussian of variance $\tilde\beta_t$, and knowing more can only lower an entropy on average. (The difference is a mutual information, as in {eq}`eq:prior-split`, and not negative.) So for data of variance 1
 #
 # $$
-# \tfrac12\log(2\pi e\,\tilde\beta_t)\ \le\ H(x_{t-1} \mid x_t)\ \le\ \tfrac12\log(2\pi e\,\beta_t) .
+# \tfrac12\log(2\pi e\tilde\beta_t) \le H(x_{t-1} \mid x_t) \le \tfrac12\log(2\pi e\beta_t) .
 # $$
 #
 # Nothing here says that the variance at *one* $x_t$ is at most $\beta_t$. By {eq}`eq:reverse-width` it is more wherever $(\log q)'' > -1$. The table gives variances of single steps, all divided by $\beta_t$: first $\tilde\beta_t$, then of the true variance the least over $x_t$, the average, and the greatest.
@@ -1107,7 +1112,7 @@ tables = torch.stack(
     ]
 )
 top = tables.max(1).values.argmax()
-print(f"greatest of all: {tables.max():.3f}", end=" ")
+print(f"greatest of all: {tables.max():.3f}")
 print(f"at t = {top + 2}, x_t = {x[tables[top].argmax()].abs():.0f}")
 
 # %% [markdown]
@@ -1180,9 +1185,9 @@ claim(
 kernel = reverse(zero, alpha_bar[600], alpha_bar[100])
 _, second, kurtosis = moments(*kernel)
 of_x_0_known = two_parts(600, 100, torch.zeros(()))[1]
-print(f"600 → 100, at x_600 = 0: variance {second.item():.3f}")
-print(f"kurtosis {kurtosis.item():.2f}", end=", ")
-print(f"variance if x_0 known {of_x_0_known:.3f}")
+print(f"600 → 100: kurtosis {kurtosis.item():.2f}", end=", ")
+print(f"variance {second.item():.3f}")
+print(f"variance with x_0 known {of_x_0_known:.3f}")
 
 one = torch.ones(1)
 weights, means, _ = reverse(one, alpha_bar[300], alpha_bar[100])
