@@ -12,10 +12,10 @@
 # :::{admonition} At a glance
 # :class: glance
 #
-# 45 minutes to read, longer with a pencil; it runs in under half a minute on a laptop's CPU, and needs no GPU. You need the forward process of chapter 2, from chapter 1 the rule for conditioning a joint Gaussian and the Kullback-Leibler divergence, from chapter 3 what noise does to a mixture of Gaussians, and from chapter 4 the mean $\tilde\mu$ and the variance $\tilde\beta$ of a step back when $x_0$ is known.
+# 45 minutes to read, longer with a pencil; it runs in about half a minute on a laptop's CPU, and needs no GPU. You need a forward step of any length {eq}`eq:leap`, the rule for conditioning a joint Gaussian {eq}`eq:conditional-gaussian`, the Kullback-Leibler divergence {eq}`eq:kl-1d`, what noise does to a mixture of Gaussians {eq}`eq:mixture-noised`, and the mean and the variance of a step back when $x_0$ is known {eq}`eq:posterior-leap`.
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Three panels, each with a solid curve and a dashed Gaussian bell, for a way back from t = 600 and x_t = 0. Back to u = 500 the two curves lie on each other, one bell. Back to u = 200 the solid curve has a flat top with two low humps that the bell does not have. Back to u = 100 the solid curve has two tall separate humps near minus 0.9 and 0.9, and the bell is highest at 0, where the solid curve is lowest."}, "figure": {"name": "fig-kernels", "caption": "Where was $x_u$, if $x_{600} = 0$? The true distribution (solid) and the best Gaussian (dashed), for data from two narrow humps at $-1$ and $1$. See that the Gaussian is right for a short way back and wrong for a long one."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Three panels, each with a solid curve and a dashed Gaussian bell, for a way back from t = 600 and x_t = 0. Back to u = 500 the two curves lie on each other, one bell. Back to u = 200 the solid curve has two low humps and a shallow valley between them, where the bell is highest. Back to u = 100 the solid curve has two tall separate humps near minus 0.9 and 0.9, and the bell is highest at 0, where the solid curve is lowest."}, "figure": {"name": "fig-kernels", "caption": "Where was $x_u$, if $x_{600} = 0$? The true distribution (solid) and the best Gaussian (dashed), for data from two narrow humps at $-1$ and $1$. See that the Gaussian is right for a short way back and wrong for a long one."}}
 import math
 from itertools import pairwise
 
@@ -52,7 +52,7 @@ for ax, u in zip(panels, (500, 200, 100), strict=True):
     true = seen * (humps @ w)
     true /= torch.trapezoid(true, y)
     spread = torch.trapezoid(true * y**2, y)
-    ax.plot(y, true, color=DATA, ls="-")
+    ax.plot(y, true, color=DATA, ls="-", lw=3, alpha=0.6)
     ax.plot(y, bell(y, 0.0, spread), color=MODEL, ls="--")
     ax.set(title=f"$u = {u}$", xlabel="$x_u$", yticks=[], xlim=(-3, 3))
 plt.show()
@@ -63,10 +63,13 @@ plt.show()
 # Nearly all of this chapter holds for a step of any length, so let $u$ be any time earlier than $t$. The kernel of the forward process from $u$ to $t$ is {eq}`eq:leap`. In this chapter we write $\beta$ and $\alpha$, without an index, for the variance that this step adds and for the share that it keeps:
 #
 # $$
-# \alpha = \frac{\bar\alpha_t}{\bar\alpha_u}, \qquad \beta = 1 - \alpha, \qquad q(x_t \mid x_u) = \mathcal N\bigl(x_t;\ \sqrt{\alpha}\,x_u,\ \beta\bigr).
+# \begin{gathered}
+# \alpha = \frac{\bar\alpha_t}{\bar\alpha_u}, \qquad \beta = 1 - \alpha,\\
+# q(x_t \mid x_u) = \mathcal N\bigl(x_t;\ \sqrt{\alpha}\,x_u,\ \beta\bigr).
+# \end{gathered}
 # $$ (def:step-beta)
 #
-# For $u = t - 1$ these are $\alpha_t$ and $\beta_t$. As in chapter 2 we look at a single number, one pixel, and return to many of them at the end. The data are two humps, as in chapter 3: with weight $\tfrac12$ each, $x_0$ is normal around $-1$ or around $1$, with standard deviation 0.2.
+# For $u = t - 1$ these are $\alpha_t$ and $\beta_t$. As in chapter 2 we look at a single number, one pixel, and return to many of them at the end. The data are a mixture {eq}`def:mixture` of two humps: with weight $\tfrac12$ each, $x_0$ is normal around $-1$ or around $1$, with standard deviation 0.2.
 #
 # We want $q(x_u \mid x_t)$, the *reverse kernel*. Write the probability density of the pair in two ways. First $x_u$ and then $x_t$, as the process runs: $q(x_u)\,q(x_t \mid x_u)$. First $x_t$ and then $x_u$, as the sampler runs: $q(x_t)\,q(x_u \mid x_t)$. It is the same density, so divide by $q(x_t)$:
 #
@@ -74,7 +77,7 @@ plt.show()
 # q(x_u \mid x_t) = \frac{q(x_t \mid x_u)\; q(x_u)}{q(x_t)} .
 # $$ (eq:reverse-bayes)
 #
-# The first factor we know. Compare the rest with chapter 4, where everything was conditioned on $x_0$: in the place of $q(x_u \mid x_0)$, a Gaussian, there now stands $q(x_u)$, the distribution of noised *data*. That is the distribution we want to draw from. If we knew it, we would not need a model. So the reverse kernel contains the data, all of it, and a network will have to learn this part.
+# The first factor we know. Compare the rest with {eq}`eq:bayes`, where everything was conditioned on $x_0$: in the place of $q(x_u \mid x_0)$, a Gaussian, there now stands $q(x_u)$, the distribution of noised *data*. That is the distribution we want to draw from. If we knew it, we would not need a model. So the reverse kernel contains the data, all of it, and a network will have to learn this part.
 #
 # The claim walks forward: two million pairs from $x_0$ over $x_{100}$ to $x_{300}$. It counts how often $x_{300}$ falls between 0.4 and 0.6 and $x_{100}$, on the same path, below one of five thresholds. It compares these shares with {eq}`eq:reverse-bayes`, integrated over both. One wrong version leaves out the factor $q(x_u)$; it is what you get by solving $x_t = \sqrt\alpha\,x_u + \sqrt\beta\,\epsilon$ for $x_u$ as if $x_t$ told nothing about $\epsilon$.
 
@@ -141,7 +144,7 @@ claim(
 # %% [markdown]
 # ## The same kernel as an average
 #
-# There is a second way to say it, and it uses the work of chapter 4. Suppose for a moment that somebody tells us $x_0$. Then $x_u$ is Gaussian, with mean $\tilde\mu(x_0, x_t)$ and variance $\tilde\beta$. Nobody tells us, but $x_t$ makes some $x_0$ more probable than others. So weigh each Gaussian with the probability of its $x_0$. This is the law of total probability, with everything conditioned on $x_t$:
+# There is a second way to say it, and it uses the work of chapter 4. Suppose for a moment that somebody tells us $x_0$. Then $x_u$ is Gaussian, with the mean and the variance of {eq}`eq:posterior-leap`, which we write $\tilde\mu(x_t, x_0)$ and $\tilde\beta$ for a step of any length. Nobody tells us, but $x_t$ makes some $x_0$ more probable than others. So weigh each Gaussian with the probability of its $x_0$. This is the law of total probability, with everything conditioned on $x_t$:
 #
 # $$
 # q(x_u \mid x_t) = \int q(x_u \mid x_t, x_0)\; q(x_0 \mid x_t)\; dx_0 .
@@ -151,7 +154,7 @@ claim(
 
 # %%
 one_minus_u, one_minus_t = 1 - alpha_bar[u], 1 - alpha_bar[t]
-from_x_0 = alpha_bar[u].sqrt() * beta / one_minus_t  # chapter 4
+from_x_0 = alpha_bar[u].sqrt() * beta / one_minus_t
 from_x_t = alpha.sqrt() * one_minus_u / one_minus_t
 beta_tilde = beta * one_minus_u / one_minus_t
 
@@ -179,7 +182,7 @@ claim(
 # %% [markdown]
 # The second wrong version is the one to remember. It takes a good guess of $x_0$ and goes on as if the guess were the truth. The mean of the result is right, because $\tilde\mu$ is linear in $x_0$. Its variance is too small.
 #
-# By how much? An average of Gaussians has two sources of variance: each Gaussian has its own, and their means differ. Write $c_0 = \sqrt{\bar\alpha_u}\,\beta/(1 - \bar\alpha_t)$ and $c_t = \sqrt{\alpha}\,(1 - \bar\alpha_u)/(1 - \bar\alpha_t)$ for the two factors of chapter 4, so that $\tilde\mu = c_0 x_0 + c_t x_t$. Given $x_t$ and $x_0$, the number $x_u$ is $\tilde\mu$ plus an independent Gaussian number of variance $\tilde\beta$:
+# By how much? An average of Gaussians has two sources of variance: each Gaussian has its own, and their means differ. Write $c_0 = \sqrt{\bar\alpha_u}\,\beta/(1 - \bar\alpha_t)$ and $c_t = \sqrt{\alpha}\,(1 - \bar\alpha_u)/(1 - \bar\alpha_t)$ for the two factors of {eq}`eq:posterior-leap`, so that $\tilde\mu = c_0 x_0 + c_t x_t$. Given $x_t$ and $x_0$, the number $x_u$ is $\tilde\mu$ plus an independent Gaussian number of variance $\tilde\beta$:
 #
 # $$
 # x_u = c_0\,x_0 + c_t\,x_t + \sqrt{\tilde\beta}\;\epsilon .
@@ -188,7 +191,7 @@ claim(
 # Now hold $x_t$ fixed and let $x_0$ be random as $x_t$ leaves it. The term $c_t x_t$ is a constant and has no variance. The other two are independent, so their variances add, and a factor comes out squared:
 #
 # $$
-# \operatorname{Var}[x_u \mid x_t] = \tilde\beta + c_0^2\,\operatorname{Var}[x_0 \mid x_t], \qquad c_0 = \frac{\sqrt{\bar\alpha_u}\;\beta}{1 - \bar\alpha_t} .
+# \operatorname{Var}[x_u \mid x_t] = \tilde\beta + c_0^2\,\operatorname{Var}[x_0 \mid x_t] .
 # $$ (eq:reverse-variance)
 
 # %% tags=["claim"]
@@ -209,7 +212,7 @@ claim(
 )
 
 # %% [markdown]
-# The second term is what our ignorance of $x_0$ adds. For a single step the factor $c_0$ is small, of the size of $\beta_t$, so $c_0^2$ is of the size of $\beta_t^2$, while $\tilde\beta$ is of the size of $\beta_t$. For a long way back $c_0$ is near $\sqrt{\bar\alpha_u}$, and the second term is most of it. The cell compares the two at $x_t = 0$, where $x_0$ is most in doubt.
+# The second term is what our ignorance of $x_0$ adds. For a single step in the middle of the way, where $1 - \bar\alpha_t$ is not small, $c_0$ is of the size of $\beta_t$. Then $c_0^2$ is of the size of $\beta_t^2$, while $\tilde\beta$ is of the size of $\beta_t$. In the first few steps $1 - \bar\alpha_t$ is itself of the size of $\beta_t$, and $c_0$ is not small; we come back to them. For a long way back, down to a small $u$, the second term is nearly all. The cell compares the two at $x_t = 0$, where $x_0$ is most in doubt.
 
 
 # %% tags=["nbval-check-output"]
@@ -225,10 +228,10 @@ def two_parts(t, u, x_t):
     return beta, beta * at_u / at_t, c_0**2 * doubt
 
 
-print("   t →   u     beta  beta_tilde   added")
+print("  t →   u     beta beta_tilde   added")
 for t_, u_ in ((600, 599), (600, 500), (600, 100), (32, 31)):
     print(
-        "{:>4} → {:>3}  {:.5f}     {:.5f} {:.5f}".format(
+        "{:>3} → {:>3}  {:.5f}    {:.5f} {:.5f}".format(
             t_, u_, *two_parts(t_, u_, torch.zeros(()))
         )
     )
@@ -236,16 +239,19 @@ for t_, u_ in ((600, 599), (600, 500), (600, 100), (32, 31)):
 # %% [markdown]
 # ## A mixture, solved
 #
-# For a mixture of Gaussians the kernel can be written down without an integral. Let the data be $K$ humps: with probability $w_k$ hump $k$ is chosen, and then $x_0$ is normal with mean $m_k$ and standard deviation $\varsigma_k$. Chapter 3 showed that, given the hump, $x_t$ is normal as well, with the mean $\sqrt{\bar\alpha_t}\,m_k$ and the variance
+# For a mixture of Gaussians the kernel can be written down without an integral. Let the data be a mixture of $K$ components: with probability $w_k$ component $k$ is chosen, and then $x_0$ is normal with mean $m_k$ and width $\varsigma_k$. In {eq}`def:mixture` all widths are the same, but {eq}`eq:mixture-noised` was derived for one component at a time. So given the component, $x_t$ is normal as well, with the mean $\sqrt{\bar\alpha_t}\,m_k$ and the variance
 #
 # $$
 # v_{k,t} = \bar\alpha_t\,\varsigma_k^2 + 1 - \bar\alpha_t .
 # $$
 #
-# Suppose first that the hump $k$ is known. Then $x_u$ and $x_t = \sqrt\alpha\,x_u + \sqrt\beta\,\epsilon$ are jointly Gaussian, being sums of independent Gaussian numbers. Their covariance is $\sqrt\alpha\,v_{k,u}$, since $\epsilon$ is independent of $x_u$, and the variance of $x_t$ is $v_{k,t} = \alpha\,v_{k,u} + \beta$. The rule of chapter 1 for a conditioned Gaussian says that the mean moves by the covariance divided by the variance of what was seen, times the surprise:
+# Suppose first that the component $k$ is known. Then $x_u$ and $x_t = \sqrt\alpha\,x_u + \sqrt\beta\,\epsilon$ are jointly Gaussian, being sums of independent Gaussian numbers. Their covariance is $\sqrt\alpha\,v_{k,u}$, since $\epsilon$ is independent of $x_u$, and the variance of $x_t$ is $v_{k,t} = \alpha\,v_{k,u} + \beta$. By {eq}`eq:conditional-gaussian` the mean moves by the covariance divided by the variance of what was seen, times the surprise:
 #
 # $$
-# \mathbb E[x_u \mid x_t, k] = \sqrt{\bar\alpha_u}\,m_k + \frac{\sqrt\alpha\,v_{k,u}}{v_{k,t}}\,\bigl(x_t - \sqrt{\bar\alpha_t}\,m_k\bigr) .
+# \begin{aligned}
+# &\mathbb E[x_u \mid x_t, k]\\
+# &\quad= \sqrt{\bar\alpha_u}\,m_k + \frac{\sqrt\alpha\,v_{k,u}}{v_{k,t}}\,\bigl(x_t - \sqrt{\bar\alpha_t}\,m_k\bigr) .
+# \end{aligned}
 # $$
 #
 # The variance falls by the covariance squared over that same variance. Put both terms over one denominator, take out $v_{k,u}$, and use $v_{k,t} - \alpha\,v_{k,u} = \beta$:
@@ -275,19 +281,22 @@ claim(
 )
 
 # %% [markdown]
-# But the hump is not known either. What $x_t$ says about it is Bayes' rule for a number of cases: the prior weight times the density of $x_t$ in that case, divided by the sum over all cases,
+# But the component is not known either. What $x_t$ says about it is Bayes' rule for a number of cases: the prior weight times the density of $x_t$ in that case, divided by the sum over all cases,
 #
 # $$
 # w_k(x_t) = \frac{w_k\;\mathcal N\bigl(x_t;\ \sqrt{\bar\alpha_t}\,m_k,\ v_{k,t}\bigr)}{\sum_{j} w_j\;\mathcal N\bigl(x_t;\ \sqrt{\bar\alpha_t}\,m_j,\ v_{j,t}\bigr)} .
 # $$
 #
-# These are the *responsibilities* of the humps for $x_t$. Sum over the cases, as in {eq}`eq:reverse-average` but with $k$ in the place of $x_0$, and the reverse kernel of a mixture is a mixture:
+# These are the *responsibilities* of the components for $x_t$. Sum over the cases, as in {eq}`eq:reverse-average` but with $k$ in the place of $x_0$, and the reverse kernel of a mixture is a mixture:
 #
 # $$
-# q(x_u \mid x_t) = \sum_{k=1}^{K} w_k(x_t)\; \mathcal N\Bigl(x_u;\ \sqrt{\bar\alpha_u}\,m_k + \tfrac{\sqrt\alpha\,v_{k,u}}{v_{k,t}}\bigl(x_t - \sqrt{\bar\alpha_t}\,m_k\bigr),\ \tfrac{v_{k,u}}{v_{k,t}}\,\beta\Bigr) .
+# \begin{gathered}
+# q(x_u \mid x_t) = \sum_{k=1}^{K} w_k(x_t)\; \mathcal N\Bigl(x_u;\ \mu_k,\ \frac{v_{k,u}}{v_{k,t}}\,\beta\Bigr),\\
+# \mu_k = \sqrt{\bar\alpha_u}\,m_k + \frac{\sqrt\alpha\,v_{k,u}}{v_{k,t}}\,\bigl(x_t - \sqrt{\bar\alpha_t}\,m_k\bigr) .
+# \end{gathered}
 # $$ (eq:reverse-mixture)
 #
-# In code it is eight lines. We take the responsibilities by a softmax of logarithms, which cannot divide zero by zero where $x_t$ is far from everything. The arguments are $\bar\alpha_t$ and $\bar\alpha_u$ themselves, so that we may later choose a $\beta$ that no schedule has.
+# In code it is seven lines. We take the responsibilities by a softmax of logarithms, which cannot divide zero by zero where $x_t$ is far from everything. The arguments are $\bar\alpha_t$ and $\bar\alpha_u$ themselves, so that we may later choose a $\beta$ that no schedule has.
 
 
 # %%
@@ -355,29 +364,33 @@ claim(
 # %% [markdown]
 # ## The best Gaussian
 #
-# Our model will answer with a Gaussian. Which one is best, and how good is it? We measure with the Kullback-Leibler divergence $\mathrm{KL}(q\,\|\,p) = \mathbb E_q[\log q - \log p]$ of chapter 1, where $q$ stands for the true kernel, $p$ for the Gaussian, and $\mathbb E_q$ for an average over draws of $q$. Chapter 6 will show why this measure and this direction: these divergences, one for each step, are what the training loss consists of.
+# Our model will answer with a Gaussian. Which one is best, and how good is it? We measure with the Kullback-Leibler divergence {eq}`def:kl`, $\mathrm{KL}(q\,\|\,p) = \mathbb E_q[\log q - \log p]$, where $q$ stands for the true kernel, $p$ for the Gaussian, and $\mathbb E_q$ for an average over draws of $q$. Chapter 6 will show why this measure and this direction: training makes a bound {eq}`eq:bound` small, and what a model can change in it is the sum of these divergences, one for each step {eq}`eq:excess-steps`.
 #
 # Let $p$ be any Gaussian, and let $b$ be the Gaussian that has the mean and the variance of $q$ itself. The logarithm of a Gaussian density is a quadratic in $x$. The average of a quadratic depends on mean and variance only. So $q$ and $b$ give the same average of $\log p$, and also the same average of $\log b$:
 #
 # $$
-# \mathbb E_q[\log p] = \mathbb E_b[\log p], \qquad \mathbb E_q[\log b] = \mathbb E_b[\log b] .
+# \begin{aligned}
+# \mathbb E_q[\log p] &= \mathbb E_b[\log p],\\
+# \mathbb E_q[\log b] &= \mathbb E_b[\log b] .
+# \end{aligned}
 # $$
 #
 # Start from the definition, subtract and add $\log b$, and split the average; then replace $\mathbb E_q$ by $\mathbb E_b$ in the second part, where only $\log b$ and $\log p$ occur:
 #
 # $$
 # \begin{aligned}
-# \mathrm{KL}(q\,\|\,p) &= \mathbb E_q[\log q - \log p]\\
-# &= \mathbb E_q[\log q - \log b + \log b - \log p]\\
-# &= \mathbb E_q[\log q - \log b] + \mathbb E_q[\log b - \log p]\\
-# &= \mathbb E_q[\log q - \log b] + \mathbb E_b[\log b - \log p]\\
-# &= \mathrm{KL}(q\,\|\,b) + \mathrm{KL}(b\,\|\,p) .
+# &\mathrm{KL}(q\,\|\,p)\\
+# &\quad= \mathbb E_q[\log q - \log p]\\
+# &\quad= \mathbb E_q[\log q - \log b + \log b - \log p]\\
+# &\quad= \mathbb E_q[\log q - \log b] + \mathbb E_q[\log b - \log p]\\
+# &\quad= \mathbb E_q[\log q - \log b] + \mathbb E_b[\log b - \log p]\\
+# &\quad= \mathrm{KL}(q\,\|\,b) + \mathrm{KL}(b\,\|\,p) .
 # \end{aligned}
 # $$ (eq:best-gaussian)
 #
-# The first term does not contain $p$. The second is never negative, and it is zero if and only if $p = b$. So the best Gaussian has the mean and the variance of $q$, and no calculus was needed. Better still, {eq}`eq:best-gaussian` says what any other Gaussian costs: the gap of the best, plus a divergence between two Gaussians, which chapter 1 has in closed form.
+# The first term does not contain $p$. The second is never negative {eq}`eq:kl-positive`, and it is zero if and only if $p = b$. So the best Gaussian has the mean and the variance of $q$, and no calculus was needed. Better still, {eq}`eq:best-gaussian` says what any other Gaussian costs: the gap of the best, plus a divergence between two Gaussians, for which we have {eq}`eq:kl-1d`.
 #
-# The claim takes the kernel from $t = 300$ to $u = 100$ at $x_t = 0.5$, and for $p$ the Gaussian around the same mean whose variance is that of the forward step.
+# The claim takes the kernel from $t = 300$ to $u = 100$ at $x_t = 0.5$, and for $p$ a Gaussian whose mean is off by 0.1 and whose variance is that of the forward step.
 
 
 # %%
@@ -387,7 +400,7 @@ def kl(q, p):
 
 
 def kl_gaussians(ratio, distance=0.0):
-    """KL(b || p): ratio of the variances, distance in units of p."""
+    """KL(b || p): variance of b / that of p, distance / std of p."""
     return (distance**2 + ratio - 1 - torch.log(ratio)) / 2
 
 
@@ -412,13 +425,16 @@ claim(
 )
 
 # %% [markdown]
-# What is left is the gap of the best. Insert $\log b(x) = -\tfrac12\log(2\pi V) - (x - \mathbb E x)^2/(2V)$, where $V$ is the variance of $q$. The average of $(x - \mathbb E x)^2$ is $V$, so the last part contributes $\tfrac12$, and $\tfrac12 = \tfrac12\log e$ goes into the logarithm:
+# What is left is the gap of the best. The Gaussian $b$ has the mean $\mu$ and the variance $V$ of $q$, so $\log b(x) = -\tfrac12\log(2\pi V) - (x - \mu)^2/(2V)$. Insert it into $\mathbb E_q[\log q] - \mathbb E_q[\log b]$. The average of $(x - \mu)^2$ is $V$, so the last part contributes $\tfrac12$, and $\tfrac12 = \tfrac12\log e$ goes into the logarithm:
 #
 # $$
-# \mathrm{KL}(q\,\|\,b) = \tfrac12\log(2\pi e V) - H(q), \qquad H(q) = -\mathbb E_q[\log q] .
+# \begin{aligned}
+# \mathrm{KL}(q\,\|\,b) &= \tfrac12\log(2\pi e V) - H(q),\\
+# H(q) &= -\mathbb E_q[\log q] .
+# \end{aligned}
 # $$ (eq:gaussian-gap)
 #
-# $H(q)$ is the *entropy* of $q$. The first term is the entropy of $b$. As the left side cannot be negative, no distribution of variance $V$ has more entropy than the Gaussian; the gap says how much less it has. We will need this again for the bounds on $\sigma_t^2$.
+# $H(q)$ is the *entropy* of $q$. The first term is the entropy of $b$. As the left side cannot be negative, no distribution of variance $V$ has more entropy than the Gaussian; the gap says how much less it has. We will need this again.
 
 # %% tags=["claim"]
 entropy = -torch.trapezoid(true * true.log(), y)
@@ -442,7 +458,7 @@ claim(
 )
 
 # %% [markdown]
-# Now we can measure. One more number helps to see what is wrong with a shape: the *kurtosis*, the average of the fourth power of the distance from the mean, divided by the variance squared. A Gaussian has 3. Two separate points with half the weight each have 1, the least there is. The cell goes back from $x_{600} = 0$ in steps of growing length. It uses the mixture for everything but the entropy, which is an integral over 801 points.
+# Now we can measure. One more number helps to see what is wrong with a shape: the *kurtosis*, the average of the fourth power of the distance from the mean, divided by the variance squared. A Gaussian has 3. Two separate points with half the weight each have 1, the least there is. The cell goes back from $x_{600} = 0$ in steps of growing length. Mean, variance and kurtosis follow from those of the components; the divergence is an integral over 801 points.
 
 
 # %% tags=["nbval-check-output"]
@@ -470,7 +486,7 @@ def gap(weights, means, variances, points=801):
 
 
 zero = torch.zeros(1)
-print("   u     beta  kurtosis  KL to the best Gaussian")
+print("   u     beta  kurtosis    KL to best")
 for u_ in (590, 550, 500, 400, 300, 200, 100, 0):
     kernel = reverse(zero, alpha_bar[600], alpha_bar[u_])
     print(
@@ -482,7 +498,7 @@ for u_ in (590, 550, 500, 400, 300, 200, 100, 0):
 # %% [markdown]
 # A hundred steps at once, from 600 to 500, already add a variance of 0.67, and still the best Gaussian is off by less than a millionth of a nat. From 600 to 100 the kurtosis is 1.50 and the gap 0.33 nats: two humps, and a Gaussian that is highest in the valley between them, where hardly any $x_{100}$ are. This is the right panel of the first figure.
 #
-# The figure below lets you choose the step and $x_t$ yourself. The curve is {eq}`eq:reverse-mixture`, the dashed one the best Gaussian. Two things are worth finding out: how far back you can go before the divergence exceeds 0.1 nats, and for which $x_t$ it is worst. Try it from a large $t$ and from a small one.
+# The figure below lets you choose the step and $x_t$ yourself. The curve is {eq}`eq:reverse-mixture`, the dashed one the best Gaussian. Play until you can answer the question under it.
 
 # %% tags=["figure"]
 from ddpm_lib.explore import explorable
@@ -527,25 +543,21 @@ explorable(
 )
 
 # %% [markdown]
-# The next cell computes the answers.
+# The next cell computes the answers: the least $u$ to which the divergence stays within 0.1 nats, and the divergence of a step all the way to 0.
 
 # %% tags=["nbval-check-output"]
-lines = []
-for t_, x_ in ((600, 0.0), (100, 0.0), (100, 0.5)):
+print("  t   x_t   KL ≤ 0.1 to   KL at u = 0")
+for t_, x_ in ((600, 0), (600, 2), (100, 0), (100, 0.05), (100, 0.5)):
     at = torch.tensor([x_])
     kl_of = [
         gap(*reverse(at, alpha_bar[t_], alpha_bar[u_])).item()
         for u_ in range(t_)
     ]
     short = [u_ for u_ in range(t_) if kl_of[u_] <= 0.1]
-    lines.append(
-        f"from t = {t_} at x_t = {x_}: at most 0.1 nats down to "
-        f"u = {short[0]}, {kl_of[0]:.2f} nats at u = 0"
-    )
-print("\n".join(lines))
+    print(f"{t_} {x_:>5.2f}  {short[0]:>8} {kl_of[0]:>15.2f}")
 
 # %% [markdown]
-# From $t = 600$ the step may go back to about $u = 160$, where the humps have become too narrow for one Gaussian, and it hardly matters where you stand: $x_{600}$ is nearly all noise. From $t = 100$ it matters a lot. In the valley, at $x_t = 0$, you do not know to which hump to return, and a step to $u = 0$ is off by 0.79 nats. At $x_t = 0.5$ you know, and the Gaussian is good for a step of any length.
+# From $t = 600$ the step may go back to about $u = 160$, where the humps have become too narrow for one Gaussian, and it hardly matters where you stand: $x_{600}$ is nearly all noise. From $t = 100$ it matters a lot. In the valley, at $x_t = 0$, you do not know to which hump to return, and a step to $u = 0$ is off by 0.79 nats. It is as much a little beside it. At $x_t = 0.5$ you know, and the Gaussian is good for a step of any length.
 #
 # ## Small steps
 #
@@ -557,10 +569,13 @@ print("\n".join(lines))
 # -\frac{(x_t - \sqrt\alpha\,x_u)^2}{2\beta} = -\frac{\alpha\,(x_u - c)^2}{2\beta} .
 # $$
 #
-# So as a function of $x_u$ the bell stands at $c$ and has the width $\sqrt{\beta/\alpha}$. Now expand $\log q(x_u)$ around $c$ in a Taylor series, with $g$ and $h$ for its first and second derivative there and $h_3$ for the third:
+# So as a function of $x_u$ the bell stands at $c$ and has the width $\sqrt{\beta/\alpha}$. Now expand $\log q(x_u)$ around $c$ in a Taylor series, with $g$, $h$ and $h_3$ for its first, second and third derivative there:
 #
 # $$
-# \log q(x_u) = \log q(c) + g\,(x_u - c) + \tfrac12 h\,(x_u - c)^2 + \tfrac16 h_3\,(x_u - c)^3 + \dots
+# \begin{aligned}
+# \log q(x_u) &= \log q(c) + g\,(x_u - c)\\
+# &\quad + \tfrac12 h\,(x_u - c)^2 + \tfrac16 h_3\,(x_u - c)^3 + \dots
+# \end{aligned}
 # $$
 #
 # How large are the terms? Where the bell is not negligible, $x_u - c$ is of the size of $\sqrt{\beta/\alpha}$. So the terms are of the sizes $\beta^{1/2}$, $\beta$ and $\beta^{3/2}$: for small $\beta$ each is small against the one before. We keep the first two now and come back to the third. Up to constants, which the division by $q(x_t)$ takes care of, the logarithm of the kernel is
@@ -569,26 +584,30 @@ print("\n".join(lines))
 # -\frac{\alpha}{2\beta}(x_u - c)^2 + g\,(x_u - c) + \frac h2 (x_u - c)^2 .
 # $$
 #
-# Collect the squares. Write $d = x_u - c$ and $P = \alpha/\beta - h$, which is positive for small $\beta$:
+# Collect the squares. Write $r = x_u - c$ and $P = \alpha/\beta - h$, which is positive for small $\beta$:
 #
 # $$
-# -\frac P2\,d^2 + g\,d .
+# -\frac P2\,r^2 + g\,r .
 # $$
 #
 # Complete the square: take out $-P/2$, then add and subtract $(g/P)^2$ inside:
 #
 # $$
 # \begin{aligned}
-# -\frac P2\,d^2 + g\,d &= -\frac P2\Bigl(d^2 - 2\,\frac gP\,d\Bigr)\\
-# &= -\frac P2\Bigl(d^2 - 2\,\frac gP\,d + \frac{g^2}{P^2} - \frac{g^2}{P^2}\Bigr)\\
-# &= -\frac P2\Bigl(d - \frac gP\Bigr)^2 + \frac{g^2}{2P} .
+# &-\frac P2\,r^2 + g\,r\\
+# &\quad= -\frac P2\Bigl(r^2 - 2\,\frac gP\,r\Bigr)\\
+# &\quad= -\frac P2\Bigl(r^2 - 2\,\frac gP\,r + \frac{g^2}{P^2} - \frac{g^2}{P^2}\Bigr)\\
+# &\quad= -\frac P2\Bigl(r - \frac gP\Bigr)^2 + \frac{g^2}{2P} .
 # \end{aligned}
 # $$
 #
-# The last term does not contain $x_u$. What remains is the exponent of a Gaussian in $d$ with mean $g/P$ and variance $1/P$. Shift back by $c = x_t/\sqrt\alpha$, and multiply numerator and denominator of $1/P$ by $\beta$:
+# The last term does not contain $x_u$. What remains is the exponent of a Gaussian in $r$ with mean $g/P$ and variance $1/P$. Shift back by $c = x_t/\sqrt\alpha$, and multiply numerators and denominators by $\beta$:
 #
 # $$
-# q(x_u \mid x_t) \approx \mathcal N\Bigl(x_u;\ \frac{x_t}{\sqrt\alpha} + \frac{\beta\,g}{\alpha - \beta h},\ \frac{\beta}{\alpha - \beta h}\Bigr) .
+# \begin{gathered}
+# q(x_u \mid x_t) \approx \mathcal N(x_u;\ \mu,\ V),\\
+# \mu = \frac{x_t}{\sqrt\alpha} + \frac{\beta\,g}{\alpha - \beta h}, \qquad V = \frac{\beta}{\alpha - \beta h} .
+# \end{gathered}
 # $$ (eq:reverse-taylor)
 #
 # The claim compares the kept terms with the exponent of this Gaussian, symbolically. It takes the derivative of both with respect to $x_u$, so that constants do not matter.
@@ -629,7 +648,7 @@ claim(
 )
 
 # %% [markdown]
-# The derivative $g$ of a log density is called the *score*. It points to where the density grows, so the mean of the step back undoes the shrinking and then leans towards the data. Chapter 8 will show that estimating noise and estimating a score are one task.
+# The derivative $g$ of a log density is called the *score*. It points to where the density grows, so the mean of the step back undoes the shrinking and then leans towards the data. By {eq}`eq:tweedie` of chapter 8, estimating noise and estimating a score are one task.
 #
 # And the variance? Expand $\beta/(\alpha - \beta h)$ for small $\beta$. With $\alpha = 1 - \beta$ the denominator is $1 - \beta(1 + h)$, and $1/(1 - z) = 1 + z + \dots$ for small $z$:
 #
@@ -655,7 +674,7 @@ claim(
 )
 
 # %% [markdown]
-# To leading order the step back has the variance $\beta$ of the step forward, *whatever the data are*. The data enter through the mean, and only at the next order through the variance. This is why a model with a fixed variance and a learned mean has a chance. One case is exact: for $x_u \sim \mathcal N(0, 1)$ the score is $-c$ and $h = -1$, the correction vanishes, and so do all later ones.
+# To leading order the step back has the variance $\beta$ of the step forward, *whatever the data are*, if only $\beta h$ is small as well. The data enter through the mean, and only at the next order through the variance. This is why a model with a fixed variance and a learned mean has a chance. One case is exact: for $x_u \sim \mathcal N(0, 1)$ the score is $-c$ and $h = -1$, the correction vanishes, and so do all later ones.
 #
 # ## Mean and variance without approximation
 #
@@ -668,7 +687,10 @@ claim(
 # Divide by $q(x_t)$. On the left stands the derivative of the logarithm. On the right, by {eq}`eq:reverse-bayes`, the density of $x_u$ given $x_t$ appears, so the integral is an average over it:
 #
 # $$
-# \frac{d}{dx_t}\log q(x_t) = \mathbb E\Bigl[-\frac{x_t - \sqrt\alpha\,x_u}{\beta} \Bigm| x_t\Bigr] = -\frac{x_t - \sqrt\alpha\;\mathbb E[x_u \mid x_t]}{\beta} .
+# \begin{aligned}
+# \frac{d}{dx_t}\log q(x_t) &= \mathbb E\Bigl[-\frac{x_t - \sqrt\alpha\,x_u}{\beta} \Bigm| x_t\Bigr]\\
+# &= -\frac{x_t - \sqrt\alpha\;\mathbb E[x_u \mid x_t]}{\beta} .
+# \end{aligned}
 # $$
 #
 # Multiply by $\beta$, add $x_t$, and divide by $\sqrt\alpha$:
@@ -751,13 +773,13 @@ claim(
 #
 # ## How fast the gap closes
 #
-# Back to the term that we dropped, $\tfrac16 h_3\,d^3$. Measure $d$ from the mean in units of the width $\sqrt{\beta/\alpha}$ and call the result $z$. The kernel is then a standard normal density times $e^{\kappa z^3}$, times a constant, with
+# Back to the term that we dropped, $\tfrac16 h_3\,r^3$. Measure $r$ from the mean in units of the width $\sqrt{\beta/\alpha}$ and call the result $z$. The kernel is then a standard normal density times $e^{\kappa z^3}$, times a constant, with
 #
 # $$
 # \kappa = \tfrac16\,h_3\,(\beta/\alpha)^{3/2} \approx \tfrac16\,h_3\,\beta^{3/2} ,
 # $$
 #
-# where we left out what is of higher order in $\beta$. (Far out $e^{\kappa z^3}$ would win over the bell; there the expansion has long ended, and the true kernel is negligible. We keep terms up to $\kappa^2$ and look at the bulk.) Write $\langle\cdot\rangle$ for averages over a standard normal number; its even moments are $\langle z^2\rangle = 1$, $\langle z^4\rangle = 3$, $\langle z^6\rangle = 15$, $\langle z^8\rangle = 105$, its odd ones zero. Up to $\kappa^2$, $e^{\kappa z^3} = 1 + \kappa z^3 + \tfrac12\kappa^2 z^6$. So the constant that makes the density integrate to one is $1/Z$ with
+# where we left out what is of higher order in $\beta$. (We will find a gap of the size $\kappa^2$, that is $\beta^3$. The next term of the series has the size $\beta^2$, and yet we may drop it: the gap is quadratic in what is added to the bell, so this term adds $\beta^4$. Far out $e^{\kappa z^3}$ would win over the bell; there the expansion has long ended, and the true kernel is negligible.) We keep terms up to $\kappa^2$. Write $\langle\cdot\rangle$ for averages over a standard normal number; its even moments are $\langle z^2\rangle = 1$, $\langle z^4\rangle = 3$, $\langle z^6\rangle = 15$, $\langle z^8\rangle = 105$, its odd ones zero. Up to $\kappa^2$, $e^{\kappa z^3} = 1 + \kappa z^3 + \tfrac12\kappa^2 z^6$. So the constant that makes the density integrate to one is $1/Z$ with
 #
 # $$
 # Z = 1 + \tfrac{15}2\kappa^2, \qquad \log Z = \tfrac{15}{2}\kappa^2 ,
@@ -767,9 +789,10 @@ claim(
 #
 # $$
 # \begin{aligned}
-# \mathbb E[z] &= \bigl(\langle z\rangle + \kappa\langle z^4\rangle + \tfrac12\kappa^2\langle z^7\rangle\bigr)/Z = 3\kappa\\
-# \mathbb E[z^3] &= \bigl(\langle z^3\rangle + \kappa\langle z^6\rangle + \tfrac12\kappa^2\langle z^9\rangle\bigr)/Z = 15\kappa\\
-# \mathbb E[z^2] &= \bigl(\langle z^2\rangle + \kappa\langle z^5\rangle + \tfrac12\kappa^2\langle z^8\rangle\bigr)/Z = 1 + \tfrac{105}{2}\kappa^2 - \tfrac{15}2\kappa^2 = 1 + 45\kappa^2 .
+# \mathbb E[z] &= \bigl(\langle z\rangle + \kappa\langle z^4\rangle + \tfrac12\kappa^2\langle z^7\rangle\bigr)/Z = 3\kappa,\\
+# \mathbb E[z^3] &= \bigl(\langle z^3\rangle + \kappa\langle z^6\rangle + \tfrac12\kappa^2\langle z^9\rangle\bigr)/Z = 15\kappa,\\
+# \mathbb E[z^2] &= \bigl(\langle z^2\rangle + \kappa\langle z^5\rangle + \tfrac12\kappa^2\langle z^8\rangle\bigr)/Z\\
+# &= \bigl(1 + \tfrac{105}{2}\kappa^2\bigr)\bigl(1 - \tfrac{15}2\kappa^2\bigr) = 1 + 45\kappa^2 .
 # \end{aligned}
 # $$
 #
@@ -777,10 +800,11 @@ claim(
 #
 # $$
 # \begin{aligned}
-# \mathrm{KL}(q\,\|\,b) &= \tfrac12\log(2\pi e V) + \mathbb E[\log q]\\
-# &= \tfrac12 + \tfrac12\log V - \tfrac12\mathbb E[z^2] + \kappa\,\mathbb E[z^3] - \log Z\\
-# &= \tfrac12 + 18\kappa^2 - \tfrac12 - \tfrac{45}{2}\kappa^2 + 15\kappa^2 - \tfrac{15}{2}\kappa^2\\
-# &= 3\kappa^2 .
+# &\mathrm{KL}(q\,\|\,b)\\
+# &\quad= \tfrac12\log(2\pi e V) + \mathbb E[\log q]\\
+# &\quad= \tfrac12 + \tfrac12\log V - \tfrac12\mathbb E[z^2] + \kappa\,\mathbb E[z^3] - \log Z\\
+# &\quad= \tfrac12 + 18\kappa^2 - \tfrac12 - \tfrac{45}{2}\kappa^2 + 15\kappa^2 - \tfrac{15}{2}\kappa^2\\
+# &\quad= 3\kappa^2 .
 # \end{aligned}
 # $$ (eq:cubic-gap)
 
@@ -809,7 +833,7 @@ claim(
     want=3 * k**2,
     rejects={
         "the mean not moved along": sp.Rational(15, 2) * k**2,
-        "to first order, linear in κ": 3 * k,
+        "log Z forgotten": sp.Rational(21, 2) * k**2,
     },
 )
 
@@ -817,10 +841,10 @@ claim(
 # Insert $\kappa$: $3\kappa^2 = \tfrac{3}{36}\,h_3^2\,\beta^3$, so to leading order
 #
 # $$
-# \mathrm{KL}\bigl(q(x_u \mid x_t)\,\big\|\,\text{best Gaussian}\bigr) \approx \frac{\beta^3}{12}\,\Bigl(\frac{d^3}{dx^3}\log q\Bigr)^2 .
+# \mathrm{KL}(q\,\|\,b) \approx \frac{\beta^3}{12}\,\Bigl(\frac{d^3}{dx^3}\log q\Bigr)^2 .
 # $$ (eq:cubic-rate)
 #
-# Half the step, an eighth of the gap. It matters little at this order whether we take the derivative at time $u$ in $c$ or at time $t$ in $x_t$; the code takes the latter. Where the third derivative vanishes, as it does for our data at $x_t = 0$ by symmetry, the next term of the series decides, and the gap closes with $\beta^4$. The claim compares the law at $\beta = 0.001$ with the integral and allows two percent, for the orders that we dropped.
+# Half the step, an eighth of the gap. At this order it does not matter whether we take the derivative at time $u$ in $c$ or at time $t$ in $x_t$; the code takes the latter. Where the third derivative vanishes, as it does for our data at $x_t = 0$ by symmetry, the next term of the series decides, and the gap closes with $\beta^4$. The claim divides the integral by the law, at $\beta = 0.001$ and four $x_t$, and allows two percent for the orders that we dropped.
 
 # %% tags=["claim"]
 places = torch.tensor([-0.7, 0.3, 0.5, 1.0])
@@ -841,24 +865,29 @@ claim(
     },
 )
 
+# %% [markdown]
+# The next cell halves the step again and again. Two columns are the gap of the best Gaussian at $x_t = 0$ and at 0.5; the last is the divergence from a Gaussian with the right mean but with the variance $\beta$, at 0.5. The order is the power of $\beta$ that the last two rows follow.
+
 # %% tags=["nbval-check-output"]
 steps = 0.2 / 2 ** torch.arange(6)
 where = torch.tensor([0.0, 0.5])
 gaps, fixed = [], []
-print("   beta    KL at 0   KL at 0.5   at 0.5 with variance beta")
+print("   beta   best, 0 best, 0.5 beta, 0.5")
 for step in steps:
     kernel = reverse(where, a_t, a_t / (1 - step))
     gaps.append(gap(*kernel))
     fixed.append(gaps[-1] + kl_gaussians(moments(*kernel)[1] / step))
     print(
-        "{:.5f}    {:.1e}     {:.1e}   {:.1e}".format(
+        "{:.5f}   {:.1e}   {:.1e}   {:.1e}".format(
             step, *gaps[-1], fixed[-1][1]
         )
     )
 gaps, fixed = torch.stack(gaps), torch.stack(fixed)
 orders = torch.log2(torch.cat([gaps, fixed[:, 1:]], 1)[-2:])
 print(
-    "last order", "  ".join(f"{x:.2f}" for x in orders[0] - orders[1])
+    "order        {:.2f}      {:.2f}      {:.2f}".format(
+        *(orders[0] - orders[1])
+    )
 )
 
 # %% tags=["figure"] mystnb={"image": {"alt": "A log-log plot of KL against beta from 0.006 to 0.2, three nearly straight lines. The steepest, the best Gaussian at x_t = 0, falls from 3e-4 to 1e-10 with slope 4. The best Gaussian at x_t = 0.5 falls from 8e-4 to 1e-8 with slope 3. The Gaussian of variance beta at x_t = 0.5 falls from 1e-3 to 4e-7 with slope 2."}, "figure": {"name": "fig-orders", "caption": "The divergence of the true kernel from a Gaussian, against the variance of the step, at $t = 300$. Best Gaussian: order 3 in general, 4 at the point of symmetry. A variance that is fixed at $\\beta$ costs more: order 2."}}
@@ -880,13 +909,13 @@ ax.set(xlabel=r"$\beta$", ylabel="KL in nats")
 plt.show()
 
 # %% [markdown]
-# The third column needs a word. A Gaussian with the right mean but with the variance $\beta$ costs more than the best, by {eq}`eq:best-gaussian`: with $\rho = \operatorname{Var}[x_u \mid x_t]/\beta$, the surplus is $\tfrac12(\rho - 1 - \log\rho)$, which is $\tfrac14(\rho - 1)^2$ for $\rho$ near 1. By {eq}`eq:same-variance`, $\rho - 1$ is of the size of $\beta$. So a fixed variance costs an amount of order $\beta^2$, which for small steps is much more than the missing shape.
+# Why order 2 in the last column? By {eq}`eq:best-gaussian` and {eq}`eq:kl-1d`, with $\rho = \operatorname{Var}[x_u \mid x_t]/\beta$, the Gaussian of variance $\beta$ costs $\tfrac12(\rho - 1 - \log\rho)$ more than the best. For $\rho$ near 1, $\log\rho \approx (\rho - 1) - \tfrac12(\rho - 1)^2$, and what remains is $\tfrac14(\rho - 1)^2$. By {eq}`eq:same-variance`, $\rho - 1$ is of the size of $\beta$. So a fixed variance costs an amount of order $\beta^2$, which for small steps is much more than the missing shape.
 #
 # ## Why a thousand steps
 #
 # Make the steps shorter, and you need more of them. Is anything won? With the total noise fixed, $T$ steps have a $\beta$ of the size of $1/T$. With the best Gaussian each costs about $\beta^3$, so all of them together cost about $T \cdot T^{-3} = T^{-2}$. With the variance fixed at $\beta$ it is $T \cdot T^{-2} = T^{-1}$. Either way the sum falls.
 #
-# We measure it. From the schedule of a thousand steps take every second time, every fourth, and so on; {eq}`def:step-beta` is a step from one to the next. For each step average the divergence over $x_t$, because the sampler will be at a random place, and add up over all steps. The model's mean is the true one; chapter 9 will measure what a learned mean adds.
+# We measure it. From the schedule of a thousand steps take every second time, every fourth, and so on; {eq}`def:step-beta` is a step from one to the next. For each step average the divergence over $x_t$, because the sampler will be at a random place, and add up over all steps. The mean is always the true one; chapter 9 will measure what a learned mean adds. The variance is the true one in the first column, $\beta$ in the second, and $\tilde\beta$ in the third. There we leave out the last step, because $\tilde\beta$ is zero for $u = 0$ and the divergence infinite.
 
 
 # %% tags=["nbval-check-output"]
@@ -910,18 +939,18 @@ def total(T):
     return sums
 
 
-lines = ["   T   best variance      beta   beta_tilde (t > 1)"]
+lines = ["   T best variance    beta beta_tilde"]
 for steps_ in (1, 2, 4, 8, 16, 32, 63, 125, 250, 500, 1000):
     best_, upper, lower = total(steps_)
     lines.append(
-        f"{steps_:>4}   {best_:>13.6f}  {upper:>8.4f}   {lower:.3f}"
+        f"{steps_:>4} {best_:>13.6f} {upper:>7.4f} {lower:>10.3f}"
     )
 print("\n".join(lines))
 
 # %% [markdown]
-# Towards the end of the table each doubling divides the first column by nearly four and the second by two, as the orders say. At $T = 1000$ the best Gaussians together miss $6 \cdot 10^{-5}$ nats, and those with variance $\beta_t$ miss 0.008. With four steps even the best miss 0.7 nats, about the $\log 2 = 0.69$ that it takes to say which of the two humps $x_0$ belongs to. A thousand steps make the Gaussian answer true.
+# Towards the end of the table each doubling divides the first column by nearly four and the second by two, as the orders say. At $T = 1000$ the best Gaussians together miss $6 \cdot 10^{-5}$ nats, and those with variance $\beta_t$ miss 0.008. With four steps even the best miss 0.7 nats.
 #
-# The third column does not fall. We come to it in a moment. First look at what these numbers mean for samples: start at $\mathcal N(0, 1)$ and walk back with $T$ of the best Gaussians.
+# The third column does not fall like that; we come to it below. First look at what these numbers mean for samples: start at $\mathcal N(0, 1)$ and walk back with $T$ of the best Gaussians.
 
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Three histograms of samples, each with the true density of two narrow humps at minus 1 and 1 as a line. With 4 steps the samples miss the humps and many lie between them. With 8 steps there are two humps, a little too low, with samples left between them. With 125 steps the histogram fills the two humps of the line."}, "figure": {"name": "fig-steps", "caption": "Twenty thousand samples made by $T$ Gaussian steps, each with exactly the right mean and variance (bars), and the density of the data (line). Only the Gaussian shape is wrong, and with few steps that is enough to miss the humps."}}
@@ -960,16 +989,16 @@ plt.show()
 #
 # By {eq}`eq:best-gaussian` the mean that it should learn is the true one, $\mathbb E[x_{t-1} \mid x_t]$, whatever $\sigma_t^2$ is. What should $\sigma_t^2$ be? {cite:t}`ho2020` name two candidates, and each is exactly right for one kind of data.
 #
-# Suppose that $x_0 \sim \mathcal N(0, 1)$. This is a mixture with a single hump of mean 0 and width 1, so $v_{1,t} = \bar\alpha_t + 1 - \bar\alpha_t = 1$ at every $t$, and {eq}`eq:hump-variance` gives
+# Suppose that $x_0 \sim \mathcal N(0, 1)$. This is a mixture with a single component of mean 0 and width 1, so $v_{1,t} = \bar\alpha_t + 1 - \bar\alpha_t = 1$ at every $t$, and {eq}`eq:hump-variance` gives
 #
 # $$
-# \operatorname{Var}[x_{t-1} \mid x_t] = \frac{v_{1,t-1}}{v_{1,t}}\,\beta_t = \beta_t \qquad\text{if } x_0 \sim \mathcal N(0, 1).
+# \operatorname{Var}[x_{t-1} \mid x_t] = \frac{v_{1,t-1}}{v_{1,t}}\,\beta_t = \beta_t .
 # $$ (eq:sigma-upper)
 #
-# Suppose that the data are a single point $m_1$, and we know it. The width is 0, so $v_{1,t} = 1 - \bar\alpha_t$, and the same line gives the variance of chapter 4. There is nothing left to be unsure about in $x_0$:
+# Suppose that the data are a single point $m_1$, and we know it. The width is 0, so $v_{1,t} = 1 - \bar\alpha_t$, and {eq}`eq:hump-variance` gives the variance {eq}`eq:beta-tilde`, since nothing is left to be unsure about in $x_0$:
 #
 # $$
-# \operatorname{Var}[x_{t-1} \mid x_t] = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}\,\beta_t = \tilde\beta_t \qquad\text{if } x_0 = m_1 .
+# \operatorname{Var}[x_{t-1} \mid x_t] = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}\,\beta_t = \tilde\beta_t .
 # $$ (eq:sigma-lower)
 #
 # The first claim is about samples: draw standard normal $x_0$, walk to $x_{99}$ and $x_{100}$, fit the best line through the pairs, and take the variance around that line. The second asks the library, for every $t$ at once.
@@ -1001,9 +1030,7 @@ claim(
     want=beta_t[2:] * (1 - alpha_bar[1:-1]) / (1 - alpha_bar[2:]),
     rejects={
         "β": beta_t[2:],
-        "ᾱ not moved by one": beta_t[2:]
-        * (1 - alpha_bar[2:])
-        / (1 - alpha_bar[2:]),
+        "α without the bar": beta_t[1:-1],
         "the fraction upside down": beta_t[2:]
         * (1 - alpha_bar[2:])
         / (1 - alpha_bar[1:-1]),
@@ -1030,10 +1057,14 @@ claim(
 # The two terms are independent and have mean 0. So the mean square is the sum of two variances, and we take out $\beta$:
 #
 # $$
-# \mathbb E\bigl[\operatorname{Var}[x_u \mid x_t]\bigr]\ \le\ \mathbb E\bigl[(x_u - \sqrt\alpha\,x_t)^2\bigr] = \beta^2\,V_u + \alpha\beta = \beta\,(\alpha + \beta V_u) .
+# \begin{aligned}
+# \mathbb E\bigl[\operatorname{Var}[x_u \mid x_t]\bigr] &\le \mathbb E\bigl[(x_u - \sqrt\alpha\,x_t)^2\bigr]\\
+# &= \beta^2\,V_u + \alpha\beta\\
+# &= \beta\,(\alpha + \beta V_u) .
+# \end{aligned}
 # $$ (eq:sigma-bound)
 #
-# For data of variance 1 all $V_u$ are 1, the bracket is $\alpha + \beta = 1$, and the bound is $\beta$. For data of smaller variance it is smaller still. (A mean other than 0 changes nothing: predict with $x_t$ minus its mean, and add the mean of $x_u$.) The claim takes the two million pairs from the beginning, whose $x_0$ has the variance 1.04.
+# For data of variance 1 all $V_u$ are 1, the bracket is $\alpha + \beta = 1$, and the bound is $\beta$. For data of smaller variance it is smaller still. (A mean other than 0 changes nothing: predict with $x_t$ minus its mean, and add the mean of $x_u$.) The claim takes the two million pairs from the beginning, whose $x_0$ has the variance $1 + 0.2^2 = 1.04$, and checks the mean square; how far the left side is below it, a table will show.
 
 # %% tags=["claim"]
 V_u = 1 + alpha_bar[u] * (1.04 - 1)
@@ -1052,25 +1083,25 @@ claim(
 )
 
 # %% [markdown]
-# {cite:t}`sohldickstein2015` and {cite:t}`ho2020` state the bounds for the entropy, and we have all the parts. Let $H(x_u \mid x_t)$ be the entropy of the kernel, averaged over $x_t$. By {eq}`eq:gaussian-gap` it is at most the average of $\tfrac12\log(2\pi e \operatorname{Var}[x_u \mid x_t])$. The logarithm bends downwards, so its average is at most the logarithm of the average, and {eq}`eq:sigma-bound` bounds that. Knowing $x_0$ in addition can only lower an entropy on average. So for data of variance 1
+# {cite:t}`sohldickstein2015` and {cite:t}`ho2020` state the bounds for the entropy, and we have all the parts. Let $H(x_u \mid x_t)$ be the entropy of the kernel, averaged over $x_t$. By {eq}`eq:gaussian-gap` it is at most the average of $\tfrac12\log(2\pi e \operatorname{Var}[x_u \mid x_t])$. The logarithm bends downwards, so its average is at most the logarithm of the average, and {eq}`eq:sigma-bound` bounds that. From below: if $x_0$ is known in addition, the kernel is a Gaussian of variance $\tilde\beta_t$, and knowing more can only lower an entropy on average. (The difference is a mutual information, as in {eq}`eq:prior-split`, and not negative.) So for data of variance 1
 #
 # $$
-# \tfrac12\log(2\pi e\,\tilde\beta_t)\ \le\ H(x_{t-1} \mid x_t)\ \le\ \tfrac12\log(2\pi e\,\beta_t) .
+# \tfrac12\log(2\pi e\tilde\beta_t) \le H(x_{t-1} \mid x_t) \le \tfrac12\log(2\pi e\beta_t) .
 # $$
 #
-# Nothing here says that the variance at *one* $x_t$ is at most $\beta_t$. By {eq}`eq:reverse-width` it is more wherever $(\log q)'' > -1$. The table gives the ratio of the true variance to $\beta_t$ for single steps: the least over $x_t$, the average, and the greatest, with the $x_t$ where it is found.
+# Nothing here says that the variance at *one* $x_t$ is at most $\beta_t$. By {eq}`eq:reverse-width` it is more wherever $(\log q)'' > -1$. The table gives variances of single steps, all divided by $\beta_t$: first $\tilde\beta_t$, then of the true variance the least over $x_t$, the average, and the greatest.
 
 # %% tags=["nbval-check-output"]
 x = torch.linspace(-4, 4, 801)
-print("   t  beta_tilde/beta   least  average  greatest  at x_t")
+print("   t  tilde  least  average  greatest")
 for t_ in (2, 10, 32, 100, 300, 1000):
     kernel = reverse(x, alpha_bar[t_], alpha_bar[t_ - 1])
     ratio = moments(*kernel)[1] / beta_t[t_]
     share = density(x, w, *noised(t_)) * (x[1] - x[0])
     print(
-        f"{t_:>4}  {schedule.beta_tilde[t_] / beta_t[t_]:>15.3f}"
-        f"  {ratio.min():>6.3f}  {share @ ratio:>7.3f}"
-        f"  {ratio.max():>8.3f}  {x[ratio.argmax()].abs():>6.2f}"
+        f"{t_:>4}  {schedule.beta_tilde[t_] / beta_t[t_]:.3f}"
+        f"  {ratio.min():.3f}  {share @ ratio:>7.3f}"
+        f"  {ratio.max():>8.3f}"
     )
 
 tables = torch.stack(
@@ -1080,13 +1111,12 @@ tables = torch.stack(
         for k in range(2, T + 1)
     ]
 )
-print(
-    f"greatest of all: {tables.max():.3f}"
-    f" at t = {tables.max(1).values.argmax() + 2}"
-)
+top = tables.max(1).values.argmax()
+print(f"greatest of all: {tables.max():.3f}")
+print(f"at t = {top + 2}, x_t = {x[tables[top].argmax()].abs():.0f}")
 
 # %% [markdown]
-# At $t = 32$, between the humps, the true variance is 1.24 times $\beta_t$. No value of $\sigma_t^2$ between the two bounds is right there. It costs little, because hardly any $x_t$ lies there: the average stays just below 1.
+# At $t = 32$ and $x_t = 0$, between the humps, the true variance is 1.24 times $\beta_t$. No value of $\sigma_t^2$ between the two bounds is right there. It costs little, because hardly any $x_t$ lies there: the average stays just below 1.
 #
 # The same table explains the third column of the sum. At $t = 2$ the lower bound $\tilde\beta_t$ is less than half of $\beta_t$, and the truth is close to $\beta_t$. Our data have a width of 0.2, and the noise of two steps is far narrower. Seen from $x_2$ the hump is nearly flat, and $x_2$ leaves $x_0$ as much in doubt as if there were no hump at all. A model that answers with $\tilde\beta_t$ is much too sure of itself in the last few steps. The next cell sums those up.
 
@@ -1103,16 +1133,19 @@ print(f"of these, t = 2..10:     {parts[:9].sum():.3f} nats")
 print(f"standard deviation of step 10: {beta_t[10].sqrt():.3f}")
 
 # %% [markdown]
-# Nearly nine tenths of the cost sit in nine steps, whose noise has a standard deviation below 0.02. So the choice matters for the likelihood and can hardly be seen in the samples. {cite:t}`nichol2021` let the network choose $\sigma_t^2$ between the two bounds, on a logarithmic scale, to improve the likelihood.
+# Nearly nine tenths of the cost sit in nine steps, whose noise has a standard deviation below 0.02. So the choice matters for the likelihood. In the samples it can hardly be seen: with $\beta_t$ chapter 4 found the hump 0.201 wide, with $\tilde\beta_t$ 0.196, and in the data it is 0.2. {cite:t}`nichol2021` let the network choose $\sigma_t^2$ between the two bounds, on a logarithmic scale, to improve the likelihood.
 #
 # ## Many pixels
 #
 # For a picture of $d$ pixels every line above has its twin. The law {eq}`eq:reverse-variance` becomes one for covariance matrices, $\tilde\beta I + c_0^2 \operatorname{Cov}[x_0 \mid x_t]$, and {eq}`eq:reverse-width` becomes $\tfrac\beta\alpha(I + \beta\,\nabla^2 \log q(x_t))$, with the matrix of second derivatives. The model {eq}`def:model-step` answers with $\sigma_t^2 I$: each pixel gets its own independent noise, and all get the same amount. To leading order this is right, since the covariance is $\beta I$ plus something of order $\beta^2$, and that is one more reason for short steps. For a long way back it is not: what is left to decide, a whole stroke, concerns many pixels together.
 #
-# If it must be a multiple of $I$, which one? Let $\Sigma$ be the true covariance, with the eigenvalues $\lambda_1, \dots, \lambda_d$. By {eq}`eq:best-gaussian`, in $d$ dimensions, we minimize the divergence of two Gaussians with the same mean. Along the eigenvectors it is a sum of one-dimensional ones:
+# If it must be a multiple of $I$, which one? Let $\Sigma$ be the true covariance, with the eigenvalues $\lambda_1, \dots, \lambda_d$. By {eq}`eq:best-gaussian`, in $d$ dimensions, we minimize the divergence of two Gaussians with the same mean. Along the eigenvectors it is a sum of one-dimensional ones {eq}`eq:kl-1d`:
 #
 # $$
-# \mathrm{KL}\bigl(\mathcal N(\mu, \Sigma)\,\big\|\,\mathcal N(\mu, \sigma^2 I)\bigr) = \sum_{i=1}^{d} \tfrac12\Bigl(\frac{\lambda_i}{\sigma^2} - 1 - \log\frac{\lambda_i}{\sigma^2}\Bigr) .
+# \begin{aligned}
+# &\mathrm{KL}\bigl(\mathcal N(\mu, \Sigma)\,\big\|\,\mathcal N(\mu, \sigma^2 I)\bigr)\\
+# &\quad= \sum_{i=1}^{d} \tfrac12\Bigl(\frac{\lambda_i}{\sigma^2} - 1 - \log\frac{\lambda_i}{\sigma^2}\Bigr) .
+# \end{aligned}
 # $$
 #
 # Its derivative with respect to $\sigma^2$ is $\tfrac12\sum_i(-\lambda_i/\sigma^4 + 1/\sigma^2)$. Set it to zero, and multiply by $2\sigma^4$, which leaves $d\,\sigma^2 = \sum_i \lambda_i$; the sum of the eigenvalues is the trace:
@@ -1145,24 +1178,22 @@ claim(
 # %% [markdown]
 # ## Where tutorials go wrong
 #
-# The slips of this chapter are slips of a bar: what stands to its right. The cell computes what they cost, and walks back a thousand steps with each of three wrong means, with the exact score of the mixture.
+# The slips of this chapter are slips of a bar: what stands to its right. The cell computes what they cost, and walks back a thousand steps with the exact score of the mixture, once with the right mean and with three wrong ones.
 
 
 # %% tags=["nbval-check-output"]
 kernel = reverse(zero, alpha_bar[600], alpha_bar[100])
 _, second, kurtosis = moments(*kernel)
 of_x_0_known = two_parts(600, 100, torch.zeros(()))[1]
-print(f"600 → 100: variance {second.item():.3f}", end=", ")
-print(f"with x_0 known {of_x_0_known:.3f}", end=", ")
-print(f"kurtosis {kurtosis.item():.2f}")
+print(f"600 → 100: kurtosis {kurtosis.item():.2f}", end=", ")
+print(f"variance {second.item():.3f}")
+print(f"variance with x_0 known {of_x_0_known:.3f}")
 
 one = torch.ones(1)
 weights, means, _ = reverse(one, alpha_bar[300], alpha_bar[100])
-print(
-    f"x_300 = 1: weight of the right hump {weights[0, 1]:.2f}", end=""
-)
-print(f", mean of x_100 {(weights * means).sum():.2f}", end=", ")
-print(f"with prior weights {(w * means).sum():.2f}")
+print(f"x_300 = 1: right hump {weights[0, 1]:.2f}", end=", ")
+print(f"mean {(weights * means).sum():.2f}")
+print(f"with prior weights the mean is {(w * means).sum():.2f}")
 
 
 def walk_back(mean, n=4000):
@@ -1174,7 +1205,7 @@ def walk_back(mean, n=4000):
     return x
 
 
-lines, alpha_t = [], schedule.alpha
+lines, alpha_t = ["               std  mean of |x|"], schedule.alpha
 for name, rule in {
     "right": lambda x, g, t: (x + beta_t[t] * g) / alpha_t[t].sqrt(),
     "no √α": lambda x, g, t: x + beta_t[t] * g,
@@ -1183,9 +1214,7 @@ for name, rule in {
 }.items():
     x = walk_back(rule)
     size = x.abs().mean()
-    lines.append(
-        f"{name:>8}: std {x.std():.3g}, mean of |x| {size:.3g}"
-    )
+    lines.append(f"{name:>8}  {x.std():>8.3g}  {size:>11.3g}")
 print("\n".join(lines))
 
 # %% [markdown]
@@ -1193,7 +1222,7 @@ print("\n".join(lines))
 #
 # *The reverse of a Gaussian step is Gaussian.* It is stated as a fact, sometimes with Bayes' rule as the reason. It is true if $x_u$ is Gaussian itself, and it becomes true as $\beta \to 0$. In between it is false: the kernel from 600 to 100 has the kurtosis 1.50, half of a Gaussian's 3. {eq}`eq:reverse-mixture` rejects the single Gaussian.
 #
-# *The old weights.* A mixture goes back to a mixture, and it is tempting to keep the weights $w_k$. But $x_t$ tells which hump is likely. At $x_{300} = 1$ the right hump has 0.88 of the weight; with the prior weights, the mean of $x_{100}$ comes out as 0.15 instead of 0.80, almost undecided between two humps of which one is nearly excluded.
+# *The old weights.* A mixture goes back to a mixture, and it is tempting to keep the weights $w_k$. But $x_t$ tells which hump is likely. At $x_{300} = 1$ the right hump has 0.88 of the weight; with the prior weights, the mean of $x_{100}$ comes out as 0.15 instead of 0.80.
 #
 # *The noise subtracted again.* Solving $x_t = \sqrt{\alpha_t}\,x_{t-1} + \sqrt{\beta_t}\,\epsilon_t$ for $x_{t-1}$, with a fresh draw for $\epsilon_t$, gives a step back without the score. It treats $x_t$ as independent of the noise that is in it. The samples end with a standard deviation above 200, where the data have 1.02.
 #
@@ -1201,7 +1230,7 @@ print("\n".join(lines))
 #
 # *No $\sqrt{\alpha_t}$.* This is the quiet one. Without the division, the standard deviation of the samples is 0.96 instead of 1.02, and the humps stand near $\pm 0.94$ instead of $\pm 1$. At the last steps the score is strong and makes up for most of the slip. No picture would betray it. {eq}`eq:reverse-mean` rejects it.
 #
-# *"$\beta_t$ is the upper bound."* Yes, for the average over $x_t$ and for data of variance 1. At a single $x_t$ the true variance is up to 1.24 times $\beta_t$, as the table showed. And the lower bound is no safe choice either: all steps with $\tilde\beta_t$ together cost 0.44 nats, those with $\beta_t$ 0.008.
+# *"$\beta_t$ is the upper bound."* Yes, for the average over $x_t$ and for data of variance 1. At a single $x_t$ the true variance is up to 1.24 times $\beta_t$, as the table showed. And the lower bound is no safe choice either: the steps from $t = 1000$ to 2 with $\tilde\beta_t$ together cost 0.44 nats, all steps with $\beta_t$ 0.008.
 #
 # ## Exercises
 #
@@ -1231,8 +1260,8 @@ c_0 = alpha_bar[100].sqrt() * beta_ / (1 - alpha_bar[300])
 own = beta_ * (1 - alpha_bar[100]) / (1 - alpha_bar[300])
 check.two_points(1.0, own + c_0**2)
 print(f"alpha_bar {alpha_bar[100]:.4f}, {alpha_bar[300]:.4f}")
-print(f"beta {beta_:.4f}, beta_tilde {own:.4f}, c_0 {c_0:.4f}")
-print(f"sum {own + c_0**2:.3f}")
+print(f"beta {beta_:.4f}, beta_tilde {own:.4f}")
+print(f"c_0 {c_0:.4f}, sum {own + c_0**2:.3f}")
 
 # %% [markdown]
 # :::{solution-end}
@@ -1327,7 +1356,7 @@ check.budget(steps_with_best_variance, steps_with_variance_beta)
 # :class: dropdown
 # :::
 #
-# The first sum falls like $T^{-2}$. It must fall by the factor 61, so $T$ must grow by $\sqrt{61}$, from 1000 to about 7800. The second falls like $T^{-1}$ and must fall by the factor 7900, so it takes about 7.9 million steps. It is the variance that is expensive to get wrong, not the shape. Learning $\sigma_t^2$ {cite:p}`nichol2021` buys exactly this, as far as the variance depends on $t$ alone.
+# The first sum falls like $T^{-2}$. It must fall by the factor 61, so $T$ must grow by $\sqrt{61}$, from 1000 to about 7800. The second falls like $T^{-1}$ and must fall by the factor 7900, so it takes about 7.9 million steps. It is the variance that is expensive to get wrong, not the shape. A network that also predicts the variance {cite:p}`nichol2021` can save most of these steps.
 
 # %% tags=["solution"]
 check.budget(1000 * (6.1e-5 / 1e-6) ** 0.5, 1000 * 0.0079 / 1e-6)
@@ -1354,4 +1383,4 @@ check.budget(1000 * (6.1e-5 / 1e-6) ** 0.5, 1000 * 0.0079 / 1e-6)
 # The best Gaussian has the mean and the variance of the truth. $\sigma_t^2 = \tilde\beta_t$ is right for a known point and a lower bound always; $\sigma_t^2 = \beta_t$ is right for $\mathcal N(0, I)$ and an upper bound on average, for data of variance 1.
 # :::
 #
-# We have a model with a hole in it, $\mu_\theta$, and a measure of how wrong each step is; chapter 6 shows that the sum of these measures bounds $-\log p_\theta(x_0)$, which is what training makes small.
+# We have a model with a hole in it, $\mu_\theta$, and a measure of how wrong each step is; chapter 6 finds the sum of these measures in a bound on $-\log p_\theta(x_0)$ that can be computed, and so be made small by training.
