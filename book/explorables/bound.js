@@ -159,7 +159,7 @@ function waterfall({ entropies, termsOf }, state) {
     drawBars(stack);
     truth([
       [-0.1, level],
-      [1.1, level],
+      [0.99, level], // not through the label of L_T
     ]);
     const climbed = stack.at(-1).from;
     truthNote([0.55, level]);
