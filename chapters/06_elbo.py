@@ -1104,7 +1104,7 @@ print(f"KL(q(x_T) || N(0, 1))  {mismatch:.1e}")
 # %% [markdown]
 # Read the Gaussian rows first. The true reverse step of Gaussian data is Gaussian, so with the best variance every step of the model is exact, and by {eq}`eq:excess-steps` the excess is the mismatch of the start alone: $2.3 \cdot 10^{-10}$ nats, both as the sum of a thousand terms and as the KL of $q(x_T)$ from $\mathcal N(0, 1)$. Note that this is not $L_T = 5.0 \cdot 10^{-6}$: by {eq}`eq:prior-split` $L_T$ also contains what $x_T$ still tells about $x_0$, and that the steps give back. With $\sigma_t^2 = \beta_t$ the excess is 0.0011 nats, with $\tilde\beta_t$ it is 0.456.
 #
-# For the mixture the best variance leaves 0.0030 nats. This is the price of a Gaussian where the true step is a mixture, whose width depends on $x_t$. $\beta_t$ costs 0.0079, and $\tilde\beta_t$ again far more, 0.437.
+# For the mixture the best variance leaves 0.0030 nats. This is the price of one Gaussian where the true step is a mixture whose variance depends on $x_t$. $\beta_t$ costs 0.0079, and $\tilde\beta_t$ again far more, 0.437.
 #
 # Why is $\tilde\beta_t$ so expensive? The true step has a variance near $\beta_t$ for any smooth density, {eq}`eq:same-variance`. But $\tilde\beta_2$ is only 0.455 of $\beta_2$ here, and $\tilde\beta_3$ only 0.611 of $\beta_3$, as the next cell prints. Each of the first steps pays for being too sure. Later $\tilde\beta_t$ and $\beta_t$ are nearly equal and little is lost. {numref}`ex-too-sure` finds the total for constant $\beta$, a number with a name.
 #
