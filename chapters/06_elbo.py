@@ -51,7 +51,7 @@ for t in range(1, 31):
     forward.append(keep * forward[-1] + add * torch.randn(60))
 forward = torch.stack(forward[::-1])
 
-fig, axes = plt.subplots(1, 2, figsize=(7, 3), sharey=True)
+fig, axes = plt.subplots(1, 2, figsize=(6, 2.8), sharey=True)
 near = (backward[-1] - 0.9).abs() < 0.05
 for ax, paths, color, title in (
     (axes[0], backward, MODEL, "drawn by the model"),
@@ -69,7 +69,7 @@ plt.show()
 # %% [markdown]
 # ## The number that we want
 #
-# Chapter 5 has given us the model's step: from $x_t$ it goes to $x_{t-1}$ by a draw from a normal distribution $p_\theta(x_{t-1} \mid x_t)$, whose mean $\mu_\theta(x_t, t)$ comes from a network with parameters $\theta$ and whose variance $\sigma_t^2$ we choose. A whole run begins with $x_T$ from $p(x_T) = \mathcal N(0, I)$ and takes $T$ such steps. The density of the run is the product of all that happened. We write $x_{0:T}$ for $x_0, x_1, \dots, x_T$ together:
+# The model's step {eq}`def:model-step` goes from $x_t$ to $x_{t-1}$ by a draw from a normal distribution $p_\theta(x_{t-1} \mid x_t)$. Its mean $\mu_\theta(x_t, t)$ comes from a network with parameters $\theta$; its variance $\sigma_t^2$ we choose. A whole run begins with $x_T$ from $p(x_T) = \mathcal N(0, I)$ and takes $T$ such steps. The density of the run is the product of the densities of its draws. We write $x_{0:T}$ for $x_0, x_1, \dots, x_T$ together:
 #
 # $$
 # p_\theta(x_{0:T}) = p(x_T) \prod_{t=1}^T p_\theta(x_{t-1} \mid x_t) .
@@ -83,7 +83,7 @@ plt.show()
 #
 # This is called the *likelihood* of $\theta$. It is the number that we want, as large as possible for the pictures of the collection. Because the pictures are independent, their likelihoods multiply, so we take logarithms and add. The average of $-\log p_\theta(x_0)$ over the pictures is a cost, in *nats* with the natural logarithm.
 #
-# Let us have a case where everything can be computed. The data is one number, drawn from the mixture of two Gaussians at $\pm 1$ with the width $\varsigma = 0.2$ that chapter 3 has used. There are only $T = 3$ steps. The model's mean is the best there is: the posterior mean with $\mathbb E[x_0 \mid x_t]$ in the place of $x_0$, which we can compute exactly for a mixture. Its variance is $\sigma_t^2 = \beta_t$. Then {eq}`eq:evidence` is a threefold integral over numbers, and sums over a fine grid do it to all digits, because the integrand is smooth and vanishes at both ends.
+# Let us have a case where everything can be computed. The data is one number, drawn from the mixture {eq}`def:mixture` of two components at $\pm 1$ with the width $\varsigma = 0.2$. There are only $T = 3$ steps. The model's mean is the best there is: the posterior mean {eq}`eq:mu-tilde` with $\mathbb E[x_0 \mid x_t]$ in the place of $x_0$. For a mixture we have this exactly, as the mean of {eq}`eq:reverse-mixture` for $u = 0$. Its variance is $\sigma_t^2 = \beta_t$. Then {eq}`eq:evidence` is a threefold integral over numbers, and sums over a fine grid do it to all digits, because the integrand is smooth and vanishes at both ends.
 
 
 # %%
@@ -130,7 +130,7 @@ def model_density(x_0):
 
 
 # %% [markdown]
-# The claim runs the model: it draws $x_3$ and takes three steps, four hundred thousand times. The share of runs that end in each of four intervals must be what {eq}`eq:evidence` says. One published note writes the product {eq}`def:model-joint` and calls it $p_\theta(x_0 \mid x_t)$. That would be a density of $x_0$ for one given start, so the claim rejects the one for $x_3 = 0$.
+# The claim runs the model: it draws $x_3$ and takes three steps, four hundred thousand times. The share of runs that end in each of four intervals must be what {eq}`eq:evidence` says. Among the wrong versions is the density of $x_0$ given one start, $x_3 = 0$.
 
 # %% tags=["claim"]
 from ddpm_lib.claims import claim, mean, variance
@@ -170,7 +170,7 @@ claim(
     got=mean(inside),
     want=shares(model_density),
     rejects={
-        "the joint called p(x_0 | x_t)": shares(given_start),
+        "p(x_0 | x_3 = 0), one start": shares(given_start),
         "the density of the data": shares(
             lambda x: log_density(two, x[:, None]).exp()
         ),
@@ -178,7 +178,7 @@ claim(
 )
 
 # %% [markdown]
-# The second rejected version is worth a look: the model's $p_\theta(x_0)$ is not the density of the data. Three steps are too few for that, even with the best mean.
+# The other wrong version is worth a look: the model's $p_\theta(x_0)$ is not the density of the data. Three steps are too few for that, even with the best mean.
 #
 # For pictures nobody can build such a grid. With 64 pixels and a thousand steps the integral has 64 000 dimensions. Nor does it help to run the model and count, as the claim did: no run in a lifetime would end within a hair of a given picture. {numref}`fig-paths` shows the trouble, and also its cure.
 #
@@ -236,7 +236,7 @@ claim(
 )
 
 # %% [markdown]
-# With three steps this works. With a thousand it does not: the weight is a product of a thousand factors, a few lucky paths have nearly all of the weight, and an average over any number of paths that we can afford misses them. The first rejected version points to the way out. The *logarithm* of the weight is a sum of a thousand terms, and a sum is easy to average. It gives another number, though. Which?
+# For one number and three steps this works. For a picture the weight is a product over all pixels and a thousand steps. Unless the model is nearly perfect, a few lucky paths have nearly all of the weight, and an average over any number of paths that we can afford misses them. The first rejected version points to the way out. The *logarithm* of the weight is a sum, and a sum is easy to average. It gives another number, though. Which?
 #
 # ## A tangent line
 #
@@ -317,7 +317,7 @@ claim(
 # \end{aligned}
 # $$
 #
-# The last expectation is a KL divergence, by its definition, and so
+# The last expectation is a KL divergence, by its definition {eq}`def:kl`, and so
 #
 # $$
 # L(x_0) - \bigl(-\log p_\theta(x_0)\bigr) = \mathrm{KL}\bigl(q(x_{1:T} \mid x_0) \,\|\, p_\theta(x_{1:T} \mid x_0)\bigr) .
@@ -325,7 +325,7 @@ claim(
 #
 # The gap compares two ways to explain a picture by a path: the one that we fixed, which adds noise, and the one that the model believes in. If the model is the exact reverse of the noising, the two agree and nothing is lost.
 #
-# For a check we need a model whose $p_\theta(x_0)$ and whose $p_\theta(x_{1:T} \mid x_0)$ are both known. Take Gaussian data with standard deviation $\varsigma = 0.5$. Then the model's mean is a multiple of $x_t$, every number on a path is a sum of normal numbers, and all $T + 1$ of them together are a Gaussian vector. Its covariance follows from the steps, and chapter 1 told how to condition it on $x_0$ and how to compute the KL of two Gaussian vectors. The left side is computed as its definition says, by summing over a grid of all paths.
+# For a check we need a model whose $p_\theta(x_0)$ and whose $p_\theta(x_{1:T} \mid x_0)$ are both known. Take Gaussian data with standard deviation $\varsigma = 0.5$. Then the model's mean is a multiple of $x_t$, every number on a path is a sum of normal numbers, and all $T + 1$ of them together are a Gaussian vector. Its covariance follows from the steps. Condition it on $x_0$ by {eq}`eq:conditional-blocks`; the covariance of the noising is {eq}`eq:covariance`, and {eq}`eq:kl-nd` is the KL divergence of two Gaussian vectors. For the left side, sum the definition over a grid of all paths.
 
 
 # %%
@@ -383,7 +383,7 @@ p_path = vector(gain * x_0, given)
 
 bar = short.alpha_bar[1:]
 shared = torch.minimum(1 / bar, 1 / bar[:, None]) - 1
-spread = (bar * bar[:, None]).sqrt() * shared  # chapter 2
+spread = (bar * bar[:, None]).sqrt() * shared  # of q, given x_0
 q_path = vector(bar.sqrt() * x_0, spread)
 
 kl_of = torch.distributions.kl_divergence
@@ -406,19 +406,19 @@ claim(
 # %% [markdown]
 # ## The product telescopes
 #
-# $L(x_0)$ is an expectation that we can estimate: draw a path from $x_0$, evaluate the ratio, average. But it is a poor estimate, as we shall see, and it hides what it consists of. Write the ratio out for $T = 3$, with {eq}`def:model-joint` below and the Markov chain of chapter 2 above:
+# $L(x_0)$ is an expectation that we can estimate: draw a path from $x_0$, evaluate the ratio, average. But that takes a whole walk for one number, and it hides what the number consists of. Write the ratio out for $T = 3$, with {eq}`def:model-joint` below and the Markov chain of chapter 2 above:
 #
 # $$
 # \frac{q(x_{1:3} \mid x_0)}{p_\theta(x_{0:3})} = \frac{q(x_1 \mid x_0)\; q(x_2 \mid x_1)\; q(x_3 \mid x_2)}{p_\theta(x_0 \mid x_1)\; p_\theta(x_1 \mid x_2)\; p_\theta(x_2 \mid x_3)\; p(x_3)} .
 # $$
 #
-# The steps above go from left to right in time, those below from right to left. We would like to compare like with like: $p_\theta(x_1 \mid x_2)$ with a step of $q$ that also leads from $x_2$ to $x_1$. Chapter 4 turned a step around by Bayes' rule, given $x_0$. Solve its result for the forward step:
+# The steps above lead from $x_0$ to the noise, those below back to $x_0$. We would like to compare like with like: $p_\theta(x_1 \mid x_2)$ with a step of $q$ that also leads from $x_2$ to $x_1$. Bayes' rule {eq}`eq:bayes` turned a step around, given $x_0$. Solve it for the forward step:
 #
 # $$
 # q(x_t \mid x_{t-1}) = q(x_t \mid x_{t-1}, x_0) = \frac{q(x_{t-1} \mid x_t, x_0)\; q(x_t \mid x_0)}{q(x_{t-1} \mid x_0)}, \qquad t \ge 2 .
 # $$ (eq:turn)
 #
-# The first equality is the Markov property: once $x_{t-1}$ is known, $x_0$ adds nothing. It looks like a useless complication. It is what makes everything on the right a known normal density; without $x_0$ the reverse step would be the one that we cannot compute. The claim compares the logarithms of both sides in symbols, with the posterior mean and variance of chapter 4.
+# The first equality is the Markov property: once $x_{t-1}$ is known, $x_0$ adds nothing. It looks like a useless complication, but it makes everything on the right a known normal density. Without $x_0$ the reverse step would be the one that we cannot compute. The claim compares the logarithms of both sides in symbols, with {eq}`eq:mu-tilde` and {eq}`eq:beta-tilde` for the posterior.
 
 
 # %% tags=["claim"]
@@ -480,7 +480,7 @@ claim(
 # \end{aligned}
 # $$ (eq:telescope-3)
 #
-# From the first line to the second $q(x_1 \mid x_0)$ cancels, from the second to the third $q(x_2 \mid x_0)$ does. Each jump appears once above and once below, except the last. Like the tubes of a telescope, the fractions slide into each other.
+# In the third line $q(x_1 \mid x_0)$ has canceled, in the fourth $q(x_2 \mid x_0)$. Each jump appears once above and once below, except the last.
 
 # %% tags=["claim"]
 walked = log_step(2) + log_step(3) + log_jump(1)
@@ -491,7 +491,7 @@ claim(
     want=turned + log_jump(3),
     rejects={
         "q(x_1 | x_0) kept": turned + log_jump(3) + log_jump(1),
-        "the last jump cancelled too": turned,
+        "the last jump canceled too": turned,
     },
 )
 
@@ -508,7 +508,7 @@ claim(
 # q(x_{1:T} \mid x_0) = q(x_T \mid x_0) \prod_{t=2}^T q(x_{t-1} \mid x_t, x_0) .
 # $$ (eq:telescope)
 #
-# Read from right to left, this is a recipe: jump to $x_T$, then walk back with the posterior steps, knowing where to go. It makes the same paths as walking forward. The claim computes the log density of fifty random points of a path of six steps in both ways.
+# This is a recipe: jump to $x_T$, then walk back with the posterior steps, knowing where to go. It makes the same paths as walking forward. The claim computes the log density of fifty random points of a path of six steps in both ways.
 
 # %% tags=["claim"]
 six = linear(6, 0.05, 0.5)
@@ -534,10 +534,10 @@ claim(
     got=onward,
     want=jumps_to(6) + back,
     rejects={
-        "divided by the first jump still": jumps_to(6)
+        "still divided by the first jump": jumps_to(6)
         + back
         - jumps_to(1),
-        "the last step not turned": jumps_to(6)
+        "the last step left out": jumps_to(6)
         + back
         - normal(
             pairs[-1][0], *posterior(six, points[0], pairs[-1][1], 6)
@@ -557,7 +557,10 @@ claim(
 # The logarithm turns the product into a sum, and the expectation of a sum is the sum of the expectations:
 #
 # $$
-# L(x_0) = \mathbb E_q\left[\log \frac{q(x_T \mid x_0)}{p(x_T)}\right] + \sum_{t=2}^T \mathbb E_q\left[\log \frac{q(x_{t-1} \mid x_t, x_0)}{p_\theta(x_{t-1} \mid x_t)}\right] + \mathbb E_q\bigl[-\log p_\theta(x_0 \mid x_1)\bigr] .
+# \begin{aligned}
+# L(x_0) = \mathbb E_q\left[\log \frac{q(x_T \mid x_0)}{p(x_T)}\right] &+ \sum_{t=2}^T \mathbb E_q\left[\log \frac{q(x_{t-1} \mid x_t, x_0)}{p_\theta(x_{t-1} \mid x_t)}\right]\\
+# &+ \mathbb E_q\bigl[-\log p_\theta(x_0 \mid x_1)\bigr] .
+# \end{aligned}
 # $$
 #
 # Each expectation is over all of $x_1, \dots, x_T$. But each integrand contains only one or two of them, and the others integrate to 1. In the first, only $x_T$ appears, distributed as $q(x_T \mid x_0)$, so it is a KL divergence. We call it the *prior term*:
@@ -566,7 +569,7 @@ claim(
 # L_T = \mathrm{KL}\bigl(q(x_T \mid x_0) \,\|\, p(x_T)\bigr) .
 # $$ (def:prior-term)
 #
-# It contains nothing that could be learned. Chapter 3 has made it small by the choice of the schedule.
+# It contains nothing that could be learned. It is {eq}`eq:prior-kl`, which chapter 3 has made small by the choice of the schedule.
 #
 # In the middle terms, $x_{t-1}$ and $x_t$ appear. Draw them in this order: first $x_t$ from $q(x_t \mid x_0)$, then $x_{t-1}$ from $q(x_{t-1} \mid x_t, x_0)$. Together that is their joint density given $x_0$, by the rule $q(x_{t-1}, x_t \mid x_0) = q(x_t \mid x_0)\; q(x_{t-1} \mid x_t, x_0)$. For a fixed $x_t$ the inner expectation is again a KL divergence:
 #
@@ -578,12 +581,12 @@ claim(
 # \end{aligned}
 # $$ (eq:inner)
 #
-# The claim estimates the left side on the paths that walked forward, with $t = 2$, and computes the right side on the grid.
+# The claim estimates the left side on the paths that walked forward, with $t = 2$, and computes the right side on the grid, with {eq}`eq:kl-1d` for the KL divergence.
 
 
 # %%
 def kl_normal(mean_q, var_q, mean_p, var_p):
-    """KL(q || p) of two normal distributions (chapter 1)."""
+    """KL(q || p) of two normal distributions."""
     ratio = var_q / var_p
     apart = (mean_q - mean_p) ** 2 / var_p
     return (apart + ratio - 1 - ratio.log()) / 2
@@ -652,7 +655,7 @@ claim(
 # L(x_0) = L_T + \sum_{t=2}^T L_{t-1} + L_0 .
 # $$ (eq:bound)
 #
-# Every expectation is now over a single $x_t$, and chapter 2 draws that in one jump. Every density is normal with a known mean and variance. For the three steps of our small case the claim sums over the grid of all paths on one side, by the definition {eq}`def:vlb`, and adds the four terms on the other.
+# Every expectation is now over a single $x_t$, and {eq}`eq:jump` draws that in one go. Every density is normal with a known mean and variance. For the three steps of our small case the claim sums over the grid of all paths on one side, by the definition {eq}`def:vlb`, and adds the four terms on the other.
 
 
 # %%
@@ -699,7 +702,7 @@ print(f"sum  {parts.sum():.3f}   -log p  {-likelihood.log():.3f}")
 #
 # ## From the formula to code
 #
-# For a picture, the KL divergence of distributions with independent pixels is the sum over its pixels. A step term has an expectation over $x_t$, for which we draw one $\bar\epsilon_t$ and jump. So each of the three terms is a few lines. They take a batch of pictures, one noise for each, and the denoiser, that is, whatever estimates $x_0$ from $x_t$.
+# The pixels of a picture are independent in both distributions, so a KL divergence is the sum over the pixels. For the expectation over $x_t$ we draw one $\bar\epsilon_t$ and jump. So each of the three terms is a few lines. They take a batch of pictures, one noise for each, and the denoiser, that is, whatever estimates $x_0$ from $x_t$.
 
 
 # %%
@@ -728,15 +731,14 @@ def last_cost(schedule, denoise, x_0, eps, var):
 
 
 # %% [markdown]
-# The library's versions say the same, with checks of what they are given. The variance is a function of the schedule and of $t$: `beta` or `beta_tilde`, or one's own. `bound` puts all the terms into one table, row $k$ for $L_k$, with a noise of its own for each.
+# The library's `prior_term`, `step_term` and `data_term` say the same, with checks of what they are given; here is the second. The variance is a function of the schedule and of $t$: `beta` or `beta_tilde`, or one's own. `bound` puts all the terms into one table, row $k$ for $L_k$, with a noise of its own for each.
 
 # %%
 import inspect
 
 from ddpm_lib import bound
 
-for part in (bound.prior_term, bound.step_term, bound.data_term):
-    print(inspect.getsource(part))
+print(inspect.getsource(bound.step_term))
 
 # %% tags=["claim"]
 schedule = linear()
@@ -784,7 +786,7 @@ claim(
 # %% [markdown]
 # ## Less noise for the same number
 #
-# Why did we not stop at {eq}`def:vlb`, draw a path, and evaluate the ratio? Because {eq}`eq:inner` does more than bring order. It replaces an average over $x_{t-1}$ that we would estimate by its exact value. Write $\ell$ for the logarithm of the ratio, $\log q(x_{t-1} \mid x_t, x_0) - \log p_\theta(x_{t-1} \mid x_t)$, and $K(x_t)$ for the KL divergence, its mean for given $x_t$. A variance splits into the mean of the variances for given $x_t$ and the variance of their means:
+# The terms have brought order. Have they also brought a better estimate? In {eq}`eq:inner`, an average over $x_{t-1}$ that we would have to estimate is replaced by its exact value. Write $\ell$ for the logarithm of the ratio, $\log q(x_{t-1} \mid x_t, x_0) - \log p_\theta(x_{t-1} \mid x_t)$, and $K(x_t)$ for the KL divergence, its mean for given $x_t$. A variance splits into the mean of the variances for given $x_t$ and the variance of their means:
 #
 # $$
 # \operatorname{Var}[\ell] = \operatorname{Var}[K(x_t)] + \mathbb E\bigl[\operatorname{Var}[\ell \mid x_t]\bigr] .
@@ -812,7 +814,7 @@ claim(
 )
 
 # %% [markdown]
-# How much does it help? Take the schedule of chapter 2 with its thousand steps and the mixture, let two thousand walks start at $x_0 = 0.9$, and keep every $\ell$ and every $K$. From them we can tell the variance of three ways to estimate $L(x_0)$: a whole walk, whose terms are added; each term from a walk of its own; and a single $t$, drawn at random, whose step term is multiplied by the number of step terms.
+# How much does it help? Take the schedule of chapter 2 with its thousand steps and the mixture, let two thousand walks start at $x_0 = 0.9$, and keep every $\ell$ and every $K$. From them we can tell the variance of three estimates: of $L(x_0)$ by a whole walk, whose terms are added; of $L(x_0)$ with each term from a walk of its own; and of the sum of the step terms by a single $t$, drawn at random, times the number of step terms. We leave out $L_T$, which is tiny here.
 
 # %% tags=["nbval-check-output"]
 torch.manual_seed(1)
@@ -833,7 +835,7 @@ for t in range(1, schedule.T + 1):
         kls.append(kl_normal(q.mean, q.var, p, schedule.beta[t])[:, 0])
     before = x_t
 
-print("variance of          the ratio   the KL form")
+print("variance of           ratio   KL form")
 forms = [torch.stack(ells), torch.stack(kls)]  # (1000, walks)
 rows = {
     "a whole walk": [form.sum(0).var() for form in forms],
@@ -843,14 +845,14 @@ rows = {
     ],
 }
 for name, (ratio, kl_form) in rows.items():
-    print(f"{name:20} {ratio:>9.3f}   {kl_form:>11.3f}")
+    print(f"{name:17}{ratio:>10.3f}{kl_form:>10.3f}")
 for name, form in zip(("ratio", "KL form"), forms, strict=True):
     total = form.sum(0)
     error = total.std() / walks**0.5
-    print(f"{name:8} mean over walks {total.mean():.3f} ± {error:.3f}")
+    print(f"{name:8} mean {total.mean():.3f} ± {error:.3f}")
 
 # %% [markdown]
-# For each term alone, and for one $t$ at random, which is how training will use the bound, the KL form is less noisy by a factor of seven to eight. But look at the first row. Added along a whole walk, the plain ratio is the better estimate by far, and the KL form has made it worse. How can that be? {eq}`eq:gap` has the answer. For a model that is nearly the exact reverse, the ratio of a whole path is nearly $-\log p_\theta(x_0)$, whatever the path. Its terms fluctuate, but what one of them has too much, the next ones give back. The KL form averages each term by itself and breaks this balance. That a term has less noise does not mean that a sum of dependent terms has.
+# For each term alone, and for one $t$ at random, which is how training will use the bound, the KL form is less noisy by a factor of seven to eight. But look at the first row. Added along a whole walk, the plain ratio is the better estimate by far: a variance of 0.015 against 5.2. How can that be? {eq}`eq:gap` has the answer. For a model that is nearly the exact reverse, the ratio of a whole path is nearly $-\log p_\theta(x_0)$, whatever the path. Its terms fluctuate, but what one of them has too much, the next ones give back. The KL form averages each term by itself and breaks this balance.
 #
 # Both columns estimate the same number. From here on we use the KL form, with a noise of its own for each term.
 #
@@ -866,10 +868,10 @@ for name, form in zip(("ratio", "KL form"), forms, strict=True):
 # \end{aligned}
 # $$
 #
-# The last term is the *entropy* of the data, $\mathrm H = -\mathbb E[\log q(x_0)]$. It is a property of the data, and no model can cost less on average. The other is a KL divergence, so
+# The last term is the entropy {eq}`eq:gaussian-gap` of the data, $H(q) = -\mathbb E[\log q(x_0)]$. It is a property of the data, and no model can cost less on average. The other is a KL divergence, so
 #
 # $$
-# \mathbb E_{q(x_0)}\bigl[L(x_0)\bigr] - \mathrm H = \mathrm{KL}\bigl(q(x_{0:T}) \,\|\, p_\theta(x_{0:T})\bigr) .
+# \mathbb E_{q(x_0)}\bigl[L(x_0)\bigr] - H(q) = \mathrm{KL}\bigl(q(x_{0:T}) \,\|\, p_\theta(x_{0:T})\bigr) .
 # $$ (eq:excess)
 #
 # We call the left side the *excess*. It contains both the gap of the bound and the error of the model, and it is zero only if the model is right. The claim takes the Gaussian data with three steps, where both joint densities are Gaussian vectors of four numbers.
@@ -918,13 +920,17 @@ claim(
 )
 
 # %% [markdown]
-# So where does the excess come from? Both joint densities can be written from $T$ down to 0. For the model that is the definition {eq}`def:model-joint`. For the noising, a Markov chain read backward is a Markov chain again, whose steps are the true reverse steps of chapter 5: $q(x_{0:T}) = q(x_T) \prod_{t=1}^T q(x_{t-1} \mid x_t)$. Take the logarithm of the ratio, and average each part over what it contains, as we did for {eq}`eq:inner`:
+# So where does the excess come from? Both joint densities can be written from $T$ down to 0. For the model that is the definition {eq}`def:model-joint`. For the noising, a Markov chain read backward is a Markov chain again, whose steps are the true reverse steps {eq}`eq:reverse-bayes`: $q(x_{0:T}) = q(x_T) \prod_{t=1}^T q(x_{t-1} \mid x_t)$. Take the logarithm of the ratio, and average each part over what it contains, as we did for {eq}`eq:inner`:
 #
 # $$
-# \mathrm{KL}\bigl(q(x_{0:T}) \,\|\, p_\theta(x_{0:T})\bigr) = \mathrm{KL}\bigl(q(x_T) \,\|\, p(x_T)\bigr) + \sum_{t=1}^T \mathbb E_{q(x_t)}\,\mathrm{KL}\bigl(q(x_{t-1} \mid x_t) \,\|\, p_\theta(x_{t-1} \mid x_t)\bigr) .
+# \begin{aligned}
+# &\mathrm{KL}\bigl(q(x_{0:T}) \,\|\, p_\theta(x_{0:T})\bigr)\\
+# &\quad = \mathrm{KL}\bigl(q(x_T) \,\|\, p(x_T)\bigr)\\
+# &\qquad + \sum_{t=1}^T \mathbb E_{q(x_t)}\,\mathrm{KL}\bigl(q(x_{t-1} \mid x_t) \,\|\, p_\theta(x_{t-1} \mid x_t)\bigr) .
+# \end{aligned}
 # $$ (eq:excess-steps)
 #
-# This sum looks like the bound, and differs in one thing: nothing is conditioned on $x_0$. It is not for computing, because for real data $q(x_{t-1} \mid x_t)$ is unknown. It is for understanding. The excess consists of the mismatch at the start, and of the mismatch of each step of the model with the *true* reverse step. Three things can make it: the final noise is not $\mathcal N(0, I)$; the true step is not Gaussian; the model's Gaussian is not the best one. The claim takes the mixture, whose true reverse steps are mixtures.
+# This sum looks like the bound, but nothing in it is conditioned on $x_0$. For real data it cannot be computed, because $q(x_{t-1} \mid x_t)$ is unknown. It explains the excess, which consists of the mismatch at the start, and of the mismatch of each step of the model with the *true* reverse step. Three things can make it: the final noise is not $\mathcal N(0, I)$; the true step is not Gaussian; the model's Gaussian is not the best one. The claim takes the mixture, whose true reverse steps are mixtures.
 
 # %% tags=["claim"]
 q_0 = log_density(two, points_0[:, None]).exp() * 0.05
@@ -968,13 +974,13 @@ claim(
 # %% [markdown]
 # ## Every term, for any T
 #
-# For three steps the grid was enough. For a thousand we want the averaged terms in closed form. The two normal distributions in $L_{t-1}$ have the variances $\tilde\beta_t$ and $\sigma_t^2$, and by chapter 4 their means differ only through the estimate of $x_0$: the posterior mean contains $x_0$ with the factor $c_t = \sqrt{\bar\alpha_{t-1}}\,\beta_t/(1 - \bar\alpha_t)$, so that $\tilde\mu_t - \mu_\theta = c_t\,(x_0 - \hat x_0)$. With the best estimate, $\hat x_0 = \mathbb E[x_0 \mid x_t]$, the mean square of $x_0 - \hat x_0$ is the variance of $x_0$ that $x_t$ leaves open, averaged over $x_t$. Call it $V_t = \mathbb E\bigl[\operatorname{Var}[x_0 \mid x_t]\bigr]$. Insert this into the KL divergence of two normal distributions from chapter 1, one pixel at a time:
+# For three steps the grid was enough. For a thousand we want the averaged terms in closed form. The two normal distributions in $L_{t-1}$ have the variances $\tilde\beta_t$ and $\sigma_t^2$, and their means differ only through the estimate $\hat x_0$ of $x_0$: the posterior mean {eq}`eq:mu-tilde` contains $x_0$ with the factor $c_0 = \sqrt{\bar\alpha_{t-1}}\,\beta_t/(1 - \bar\alpha_t)$, so that $\tilde\mu_t - \mu_\theta = c_0\,(x_0 - \hat x_0)$. With the best estimate, $\hat x_0 = \mathbb E[x_0 \mid x_t]$, the mean square of $x_0 - \hat x_0$ is the variance of $x_0$ that $x_t$ leaves open, averaged over $x_t$. Call it $V_t = \mathbb E\bigl[\operatorname{Var}[x_0 \mid x_t]\bigr]$. Insert this into {eq}`eq:kl-1d`, one pixel at a time, with {eq}`eq:beta-tilde` for $\tilde\beta_t$:
 #
 # $$
-# \mathbb E_{q(x_0)}[L_{t-1}] = \frac12\left[ \frac{\tilde\beta_t + c_t^2 V_t}{\sigma_t^2} - 1 - \log\frac{\tilde\beta_t}{\sigma_t^2} \right] .
+# \mathbb E_{q(x_0)}[L_{t-1}] = \frac12\left[ \frac{\tilde\beta_t + c_0^2 V_t}{\sigma_t^2} - 1 - \log\frac{\tilde\beta_t}{\sigma_t^2} \right] .
 # $$ (eq:average-step)
 #
-# For $t = 1$ the same reasoning gives $\mathbb E[L_0] = \tfrac12\bigl[\log(2\pi\sigma_1^2) + V_1/\sigma_1^2\bigr]$, since $c_1 = 1$ and $\tilde\beta_1 = 0$. And $\mathbb E[L_T]$ needs only the mean of $x_0^2$. All that is left is $V_t$, an integral over the single number $x_t$. The claim draws a hundred thousand numbers from the mixture, asks the library for their step term at $t = 10$, and takes the mean.
+# For $t = 1$ the same reasoning gives $\mathbb E[L_0] = \tfrac12\bigl[\log(2\pi\sigma_1^2) + V_1/\sigma_1^2\bigr]$, since there $c_0 = 1$, so that $\mu_\theta = \hat x_0$. And $\mathbb E[L_T]$ needs only the mean of $x_0^2$. All that is left is $V_t$, an integral over the single number $x_t$. The claim draws a hundred thousand numbers from the mixture, asks the library for their step term at $t = 10$, and takes the mean.
 
 
 # %%
@@ -992,7 +998,7 @@ def open_variance(schedule, data):
 
 
 def factor(schedule):
-    """c_t, the factor of x_0 in the posterior mean.  (T+1,)"""
+    """c_0, the factor of x_0 in the posterior mean.  (T+1,)"""
     c = torch.zeros(schedule.T + 1)
     before = schedule.alpha_bar[:-1].sqrt()
     c[1:] = before * schedule.beta[1:] / (1 - schedule.alpha_bar[1:])
@@ -1036,13 +1042,13 @@ claim(
 )
 
 # %% [markdown]
-# Which $\sigma_t^2$ makes the term smallest? As a function of $\sigma_t^2$, twice the term is $(\tilde\beta_t + c_t^2 V_t)/\sigma_t^2 + \log \sigma_t^2$ and a constant. Its derivative is $-(\tilde\beta_t + c_t^2 V_t)/\sigma_t^4 + 1/\sigma_t^2$, and this is zero at
+# Which $\sigma_t^2$ makes the term smallest? As a function of $\sigma_t^2$, twice the term is $(\tilde\beta_t + c_0^2 V_t)/\sigma_t^2 + \log \sigma_t^2$ and a constant. Its derivative is $-(\tilde\beta_t + c_0^2 V_t)/\sigma_t^4 + 1/\sigma_t^2$. This is negative for small $\sigma_t^2$, positive for large ones, and zero at
 #
 # $$
-# \sigma_t^2 = \tilde\beta_t + c_t^2\, V_t .
+# \sigma_t^2 = \tilde\beta_t + c_0^2\, V_t .
 # $$ (eq:best-sigma)
 #
-# Chapter 5 found the variance of the true reverse step at $x_t$, $\tilde\beta_t + c_t^2\operatorname{Var}[x_0 \mid x_t]$. The best variance that may not look at $x_t$ is its mean {cite:p}`bao2022`. So the model's step should be exactly as uncertain as the true step is on average.
+# The true reverse step at $x_t$ has the variance $\tilde\beta_t + c_0^2\operatorname{Var}[x_0 \mid x_t]$, by {eq}`eq:reverse-variance`. The best variance that may not look at $x_t$ is the mean of it {cite:p}`bao2022`.
 
 # %% tags=["claim"]
 narrow, err, var = sp.symbols("betatilde e sigma2", positive=True)
@@ -1060,7 +1066,7 @@ claim(
 )
 
 # %% [markdown]
-# Papers use two variances that need no knowledge of the data: $\beta_t$ and $\tilde\beta_t$ {cite:p}`ho2020`. The first is the best one for data of variance 1, where the noising leaves the distribution unchanged. The second is the best one if $V_t = 0$, that is, for data that is a single known point. Let us see what they cost on data in between. At $t = 1$ the posterior's variance is 0, so there $\beta_1$ takes its place.
+# Papers use two variances that need no knowledge of the data: $\beta_t$ and $\tilde\beta_t$ {cite:p}`ho2020`. By {eq}`eq:sigma-upper` the first is the best one for data from $\mathcal N(0, I)$, by {eq}`eq:sigma-lower` the second for data that is a single known point. Let us see what they cost on data in between. At $t = 1$ the posterior's variance is 0, so there $\beta_1$ takes its place.
 
 
 # %%
@@ -1073,15 +1079,17 @@ def choices(schedule, V):
 
 
 # %% tags=["nbval-check-output"]
-print("data       sigma^2         L_T    steps      L_0    sum  excess")
 for label, data in (("Gaussian", one), ("mixture", two)):
     V = open_variance(schedule, data)
+    L = average_terms(schedule, data, V, schedule.beta)
+    print(f"{label}: L_T {L[-1]:.1e}, L_0 {L[0]:.2f}")
+    print("  sigma^2      steps    sum   excess")
     for name, var in choices(schedule, V).items():
         L = average_terms(schedule, data, V, var)
         excess = L.sum() - entropy_of(data)
         print(
-            f"{label:9}  {name:10}  {L[-1]:.5f}  {L[1:-1].sum():.4f}"
-            f"  {L[0]:.4f}  {L.sum():.3f}  {excess:.4f}"
+            f"  {name:10}  {L[1:-1].sum():.4f}"
+            f"  {L.sum():.3f}   {excess:.4f}"
         )
 
 gaussian = open_variance(schedule, one)
@@ -1094,13 +1102,13 @@ print(f"Gaussian, best: excess {exact - entropy_of(one):.1e}")
 print(f"KL(q(x_T) || N(0, 1))  {mismatch:.1e}")
 
 # %% [markdown]
-# Read the Gaussian rows first. The true reverse step of Gaussian data is Gaussian, so with the best variance every step of the model is exact, and by {eq}`eq:excess-steps` the excess is the mismatch of the start alone: $2.3 \cdot 10^{-10}$ nats, both as the sum of a thousand terms and as the KL of $q(x_T)$ from $\mathcal N(0, 1)$. Note that this is not $L_T = 5 \cdot 10^{-6}$. $L_T$ compares each $x_0$'s own noise with $\mathcal N(0, 1)$, and what it costs more is given back by the steps. With $\sigma_t^2 = \beta_t$ the excess is 0.0011 nats, with $\tilde\beta_t$ it is 0.456.
+# Read the Gaussian rows first. The true reverse step of Gaussian data is Gaussian, so with the best variance every step of the model is exact, and by {eq}`eq:excess-steps` the excess is the mismatch of the start alone: $2.3 \cdot 10^{-10}$ nats, both as the sum of a thousand terms and as the KL of $q(x_T)$ from $\mathcal N(0, 1)$. Note that this is not $L_T = 5.0 \cdot 10^{-6}$: by {eq}`eq:prior-split` $L_T$ also contains what $x_T$ still tells about $x_0$, and that the steps give back. With $\sigma_t^2 = \beta_t$ the excess is 0.0011 nats, with $\tilde\beta_t$ it is 0.456.
 #
-# For the mixture the best variance leaves 0.0030 nats. This is the price of a Gaussian where the true step is a mixture, whose width depends on $x_t$. $\beta_t$ costs 0.0079, and $\tilde\beta_t$ again far more, 0.437.
+# For the mixture the best variance leaves 0.0030 nats. This is the price of one Gaussian where the true step is a mixture whose variance depends on $x_t$. $\beta_t$ costs 0.0079, and $\tilde\beta_t$ again far more, 0.437.
 #
-# Why is $\tilde\beta_t$ so expensive? At small $t$ the data looks smooth on the scale of the noise, so that $x_t$ leaves $x_0$ as open as if the noising had started from nothing, and the true step has a variance near $\beta_t$. But $\tilde\beta_2$ is only 0.455 of $\beta_2$ here, and $\tilde\beta_3$ only 0.611 of $\beta_3$, as the next cell prints. Each of the first steps pays for being too sure. Later $\tilde\beta_t$ and $\beta_t$ are nearly equal and nothing is lost. An exercise finds the total for constant $\beta$, which is a famous number.
+# Why is $\tilde\beta_t$ so expensive? The true step has a variance near $\beta_t$ for any smooth density, {eq}`eq:same-variance`. But $\tilde\beta_2$ is only 0.455 of $\beta_2$ here, and $\tilde\beta_3$ only 0.611 of $\beta_3$, as the next cell prints. Each of the first steps pays for being too sure. Later $\tilde\beta_t$ and $\beta_t$ are nearly equal and little is lost. {numref}`ex-too-sure` finds the total for constant $\beta$, a number with a name.
 #
-# The parts themselves deserve a look: $L_0$ is $-3.19$ nats. A negative cost is no mistake. A density may be larger than 1, and $p_\theta(x_0 \mid x_1)$ is a narrow peak. For data that is not made of levels, only the sum means something.
+# And $L_0$ is $-3.19$ nats. A negative cost is no mistake: a density may be larger than 1, and $p_\theta(x_0 \mid x_1)$ is a narrow peak.
 
 # %% tags=["nbval-check-output"]
 small = schedule.beta_tilde / schedule.beta
@@ -1108,11 +1116,12 @@ for t in (2, 3, 10, 100):
     print(f"beta_tilde / beta at t = {t:3}: {small[t]:.3f}")
 
 # %% [markdown]
-# Next, let $T$ vary. A linear schedule cannot be used for ten steps and a thousand alike (chapter 3), so we take the cosine schedule. For the mixture, compute all averaged terms for several $T$.
+# Next, let $T$ vary. One linear schedule does not serve ten steps and a thousand alike, so we take the cosine schedule {eq}`eq:cosine`.
 
 # %% tags=["nbval-check-output"]
 table = {}
-print("   T      L_T   steps     L_0  excess: beta    best")
+print("                       excess with")
+print("   T   steps     L_0    beta    best")
 for T in (3, 10, 30, 100, 300, 1000):
     s_T = cosine(T)
     V = open_variance(s_T, two)
@@ -1125,15 +1134,17 @@ for T in (3, 10, 30, 100, 300, 1000):
     }
     table[T, "excess"] = over
     print(
-        f"{T:4}  {L[-1]:.5f}  {L[1:-1].sum():6.3f}  {L[0]:6.3f}"
-        f"        {over['beta']:.4f}  {over['best']:.4f}"
+        f"{T:4}  {L[1:-1].sum():6.3f}  {L[0]:6.3f}"
+        f"  {over['beta']:.4f}  {over['best']:.4f}"
     )
 L = table[1000, "best"][1:-1]
 half = int((L.cumsum(0) < L.sum() / 2).sum()) + 2
 print(f"T = 1000: half of the step terms' sum lies at t <= {half}")
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Left: excess over the entropy in nats against T from 3 to 1000, both axes logarithmic. With the best variance it falls along a straight line from 0.7 to 0.0016, with variance beta from 0.75 to 0.004, and with variance beta tilde it stays near 0.5. Right: T times the step term against t over T, for T = 30, 100 and 1000, on a logarithmic axis; the curves lie on each other except at the left end, where they rise steeply, the higher the larger T."}, "figure": {"name": "fig-excess", "caption": "The mixture, with the exact denoiser. Left: what the bound costs beyond the entropy of the data; with the best variance, or with $\\beta_t$, it falls about as $1/T$. Right: each step term, times $T$, so that the curves can be compared. They agree, except near the data, where more steps add detail that was not resolved before."}}
-fig, (left, right) = plt.subplots(1, 2, figsize=(7.4, 3))
+# %% tags=["figure"] mystnb={"image": {"alt": "Left: excess over the entropy in nats against T from 3 to 1000, both axes logarithmic. With the best variance it falls along a straight line from 0.7 to 0.0016, with variance beta from 0.75 to 0.004, and with variance beta tilde it hardly falls from ten steps on. Right: T times the step term against t over T, for T = 30, 100 and 1000, on a logarithmic axis; the curves lie on each other except at the left end, where they rise steeply, the higher the larger T."}, "figure": {"name": "fig-excess", "caption": "The mixture, with the exact denoiser. Left: what the bound costs beyond the entropy of the data; with the best variance, or with $\\beta_t$, it falls about as $1/T$. Right: each step term, times $T$, so that the curves can be compared. They agree; only next to the data does a larger $T$ reach higher."}}
+fig, (left, right) = plt.subplots(
+    1, 2, figsize=(6.2, 2.8), layout="constrained"
+)
 Ts = [3, 10, 30, 100, 300, 1000]
 for name, label, look in (
     ("beta tilde", r"$\tilde\beta_t$", {"color": GRAY, "ls": ":"}),
@@ -1153,7 +1164,7 @@ right.set(xlabel="$t/T$", ylabel="$T\\,L_{t-1}$ in nats")
 plt.show()
 
 # %% [markdown]
-# Ten times as many steps cost a tenth of the excess, roughly: a step of size $1/T$ is wrong by an amount of order $1/T^2$, and there are $T$ of them. The single terms behave in two ways. Over most of the time, $L_{t-1}$ shrinks as $1/T$, because the same work is cut into more pieces, and their sum stays. At the small end the sum grows, as more steps come closer to the data, and $L_0$ falls by nearly as much. And the mass is distributed unevenly: for $T = 1000$, half of the sum comes from the first 27 steps.
+# Ten times as many steps leave about a tenth of the excess. By {eq}`eq:same-variance` the variance of the true step differs from the model's by a share of order $\beta_t$, which is of order $1/T$; a KL divergence grows with the square of that, and there are $T$ steps. The single terms behave in two ways. At most times $L_{t-1}$ shrinks as $1/T$, because the same work is cut into more pieces, and their sum stays. Next to the data the sum grows, as more steps come closer to it, and $L_0$ falls by nearly as much. For $T = 1000$, half of the step terms' sum lies at $t \le 27$.
 #
 # You can try this below, with the data and the variance of your choice.
 
@@ -1349,7 +1360,7 @@ claim(
 #
 # Now the question from the beginning. Split the 1797 digits at random into 1500 that a model may know and 297 that are new to it, and compare two models whose $\log p(x_0)$ we know.
 #
-# The first has *memorized*: it gives each of the 1500 digits the probability 1/1500 and everything else the probability 0. The second has looked at *each pixel alone*: in each of the 64 places it has counted how often each level occurs, with a tenth of a count added so that nothing is impossible, and it takes the pixels as independent. Both can be written as diffusion models, because for both the best estimate $\mathbb E[x_0 \mid x_t]$ is a weighted mean that we can compute: over the known digits for the first, over the 17 levels of a pixel for the second. The weights are the probabilities of the candidates $m$ given $x_t$, proportional to their prior probability times $e^{-\lVert x_t - a m\rVert^2/(2 s^2)}$, by Bayes' rule and the jump.
+# The first has *memorized*: it gives each of the 1500 digits the probability 1/1500 and everything else the probability 0. The second has looked at *each pixel alone*: in each of the 64 places it has counted how often each level occurs, with a tenth of a count added so that nothing is impossible, and it takes the pixels as independent. Both can be written as diffusion models, because for both the best estimate $\mathbb E[x_0 \mid x_t]$ is a weighted mean that we can compute: over the known digits for the first, over the 17 levels of a pixel for the second. The weights are the probabilities of the candidates $m$ given $x_t$, proportional to their prior probability times $e^{-\lVert x_t - a m\rVert^2/(2 s^2)}$, by Bayes' rule and the jump {eq}`eq:jump`.
 
 # %%
 from functools import partial
@@ -1396,20 +1407,19 @@ truth = bound.bits_per_dim(pixel_cost, few_of_each)
 
 def row(name, values):
     print(
-        f"{name:22} {values[:25].mean():8.3f} {values[25:].mean():9.3f}"
+        f"{name:18} {values[:25].mean():7.3f} {values[25:].mean():9.3f}"
     )
 
 
-print("bits per dimension        known       new")
-print(f"{'nothing known':22} {math.log2(17):8.3f} {math.log2(17):9.3f}")
-row("each pixel: log p", truth)
+print("bits per dimension   known       new")
+row("nothing known", torch.full((50,), math.log2(17)))
+row("pixels: log p", truth)
 torch.manual_seed(0)
 stacks = {}
-for name, estimate in (("each pixel", each_pixel), ("memory", memory)):
+for name, estimate in (("pixels", each_pixel), ("memory", memory)):
     if name == "memory":
-        print(
-            f"{'memory: log p':22} {math.log2(1500) / 64:8.3f}  infinite"
-        )
+        exact = math.log2(1500) / 64
+        print(f"{'memory: log p':18} {exact:7.3f}  infinite")
     for choice, var in (("beta", beta), ("beta tilde", beta_tilde)):
         nats = bound.bound(
             schedule,
@@ -1420,17 +1430,17 @@ for name, estimate in (("each pixel", each_pixel), ("memory", memory)):
         )
         stacks[name, choice] = bound.bits_per_dim(nats, few_of_each)
         row(f"{name}: {choice}", stacks[name, choice].sum(0))
-L = stacks["each pixel", "beta tilde"].mean(1)
-print(f"each pixel: L_T {L[-1]:.1e}, L_0 {L[0]:.1e} bits per dimension")
+L = stacks["pixels", "beta tilde"].mean(1)
+print(f"pixels: L_T {L[-1]:.1e}, L_0 {L[0]:.1e}")
 half = int((L[1:-1].cumsum(0) < L[1:-1].sum() / 2).sum()) + 2
 print(f"half of the step terms' sum lies at t <= {half}")
 
 # %% [markdown]
-# Judged by the known digits, the memory wins by far. With $\tilde\beta_t$ its bound comes to 0.167 bits per dimension, and its true cost is $\log_2(1500)/64 = 0.165$. The difference is the noise of a single draw for each term: the posterior of a single point is what $\tilde\beta_t$ was made for. On new digits the same model costs about a thousand bits for each pixel. The bound has found out what no look at samples could: this model has learned nothing about digits that are not in its memory.
+# Judged by the known digits, the memory wins by far. With $\tilde\beta_t$ its bound comes to 0.167 bits per dimension, and its true cost is $\log_2(1500)/64 = 0.165$. Most of the difference is the noise of a single draw for each term, since the posterior of a single point is what $\tilde\beta_t$ was made for. On new digits its bound is 1059 bits for each pixel. The bound has found out what no look at samples could: this model has learned nothing about digits that are not in its memory.
 #
-# The model of single pixels would draw poor digits, since it does not know that strokes hang together. Yet it costs the new digits about 2.5 bits per dimension, the same as the known ones within their spread, and much less than the 4.087 of knowing nothing. A good network lies below. The gap between its bound and its true cost is about 0.1 bits here, because the true reverse step is a mixture of levels and the model's is one Gaussian.
+# The model of single pixels would draw poor digits, since it does not know that strokes hang together. Yet with $\tilde\beta_t$ its bound is 2.541 bits per dimension on new digits, hardly more than the 2.522 on known ones, and much less than the 4.087 of knowing nothing. The bound lies about 0.1 bits above its true cost, because the true reverse step is a mixture of levels and the model's is one Gaussian.
 #
-# Note also which variance is better: for these two models it is $\tilde\beta_t$, and for the smooth densities above it was $\beta_t$. Data with levels is, at small $t$, a set of points. That is why papers give both, and why {cite:t}`nichol2021` let a network choose between them. And $L_0$, which was $-3.19$ nats for a density, is now next to nothing. At $t = 1$ the noise has the standard deviation 0.01, a bin is 0.125 wide, and $x_1$ tells the level. The cost of saying which level it is sits in the first steps, as it must sit somewhere.
+# Note also which variance is better: for these two models it is $\tilde\beta_t$, and for the smooth densities above it was $\beta_t$. Data with levels is, at small $t$, a set of points. {cite:t}`nichol2021` let a network choose between the two. And $L_0$, which was $-3.19$ nats for a density, is now next to nothing. At $t = 1$ the noise has the standard deviation 0.01, a bin is 0.125 wide, and $x_1$ tells the level. The cost of saying which level it is has moved to the next steps: half of their sum lies at $t \le 41$.
 #
 # ## One t at a time
 #
@@ -1457,7 +1467,7 @@ claim(
 )
 
 # %% [markdown]
-# $L_0$ is not in this sum and is trained by itself, or with $t$ drawn from 1 to $T$ and $L_0$ as the term of $t = 1$. Chapter 7 finds that the two kinds of terms can be given one form.
+# $L_0$ is not in this sum and is trained by itself, or with $t$ drawn from 1 to $T$ and $L_0$ as the term of $t = 1$. In {eq}`def:l-simple` both kinds of terms will have one form.
 #
 # ## Where tutorials go wrong
 #
@@ -1485,7 +1495,7 @@ half = int((L[1:-1].cumsum(0) < L[1:-1].sum() / 2).sum()) + 2
 share = eps_error[:half].sum() / eps_error.sum()
 print(f"half of the steps' sum at t <= {half}: {share:.1%} of L_simple")
 
-total = stacks["each pixel", "beta tilde"].sum(0).mean()
+total = stacks["pixels", "beta tilde"].sum(0).mean()
 print(f"digits: {total:.2f} bits per dimension")
 print(f"        {total * math.log(2):.2f} nats per dimension")
 print(f"        {total * 64:.0f} bits a picture")
@@ -1493,21 +1503,19 @@ print(f"from [-1, 1] to 0..255: {math.log2(127.5):.2f} bits")
 print(f"last bin closed: the levels add to {closed.sum():.3f}")
 
 # %% [markdown]
-# *The joint called conditional.* One note defines $p_\theta(x_0 \mid x_t)$ as $p(x_T)\prod_t p_\theta(x_{t-1} \mid x_t)$. This is the joint density of $x_0, \dots, x_T$. It depends on all of them, and what follows from it about $x_0$ is an integral, {eq}`eq:evidence`. For the small case, $-\log p_\theta(x_0)$ at 0.9 is 0.660, and given $x_3 = 2$ or $x_3 = -2$ it is 0.083 or 2.389. With the wrong name, the integral that makes all the trouble never comes into sight, and nobody can say why a bound is needed.
+# *The joint called conditional.* One published note defines $p_\theta(x_0 \mid x_t)$ as $p(x_T)\prod_t p_\theta(x_{t-1} \mid x_t)$. This is the joint density of $x_0, \dots, x_T$. It depends on all of them, and what follows from it about $x_0$ is an integral, {eq}`eq:evidence`. For the small case, $-\log p_\theta(x_0)$ at 0.9 is 0.660, and given $x_3 = 2$ or $x_3 = -2$ it is 0.083 or 2.389. With the wrong name the integral never comes into sight, and nobody can say why a bound is needed.
 #
 # *A sum of KLs from t = 1.* The bound is often written as $\sum_{t=1}^T \mathrm{KL}(\cdots)$. At $t = 1$ the first distribution has variance $\tilde\beta_1 = 0$, and the KL divergence is infinite. A program shows it as `inf`, or hides it behind a small constant added to the variance. The first term is $L_0$, which is of another kind.
 #
-# *L_0 forgotten.* Drawing $t$ from 2 to $T$ is right for the step terms, {eq}`eq:random-t`, but then a published objective leaves $L_0$ out. The rest is not a bound: for the mixture it is 3.698 nats where the bound is 0.511. Worse, nothing trains the network at $t = 1$. Also frequent is the mean in the place of the sum: 0.0037, which is no bound on anything.
+# $L_0$ *forgotten.* Drawing $t$ from 2 to $T$ is right for the step terms, {eq}`eq:random-t`, but then a published objective leaves $L_0$ out. The rest says nothing about $-\log p_\theta(x_0)$, since $L_0$ may have either sign: for the mixture it is 3.698 nats where the bound is 0.511. Worse, nothing trains the network at $t = 1$. Also frequent is the mean in the place of the sum, here 0.0037 nats, less than the entropy.
 #
-# *The bound "decomposes into" L_simple.* Several texts go from {eq}`eq:bound` to the mean squared error of the noise with an equals sign. That loss gives the terms other weights, which chapter 7 computes. The difference is not small: half of the step terms' sum lies at $t \le 18$, and the errors at these times make up 8.6 % of $L_\text{simple}$.
+# *The bound "decomposes into"* $L_{\mathrm{simple}}$. Several texts go from {eq}`eq:bound` to the mean squared error of the noise {eq}`def:l-simple` with an equals sign. In the bound this error has the weight {eq}`eq:eps-weight`, in that loss the weight one. The difference is not small: half of the step terms' sum lies at $t \le 18$, and the errors at these times make up 8.6 % of $L_{\mathrm{simple}}$.
 #
-# *The KL the other way round.* In {eq}`eq:bound` the fixed $q$ stands first, because the expectation is over $q$. Exchanged, the term $L_1$ of the small case is 1.764 nats instead of 0.578. The two agree only where the two distributions do, so with a good model at large $t$ nobody would notice.
+# *The KL the other way round.* In {eq}`eq:bound` the fixed $q$ stands first, because the expectation is over $q$. Exchanged, the term $L_1$ of the small case is 1.764 nats instead of 0.578. The two agree only where the two distributions do, so at large $t$ nobody would notice.
 #
 # *Units.* The same result for the digits can be written as 2.53 bits per dimension, 1.75 nats per dimension, or 162 bits for a picture. A number without its unit cannot be compared. Even with the unit, a density on pixels from $-1$ to $1$ looks better by 6.99 bits per dimension than the same density on pixels from 0 to 255, and a density on either cannot be compared with a probability of levels.
 #
 # *The last bin closed.* If the bins of black and white end half a step beyond $\pm 1$, the probabilities of the levels do not add to 1. In the claim above they add to 0.887. Ink on the border is then charged for what lies outside, the more the noisier the model's last step is.
-#
-# *The KL form is always less noisy.* That is said of the bound as a whole. For each term it is {eq}`eq:less-noise`, and true. For the sum along one walk we measured the opposite: a variance of 5.2 against 0.015.
 #
 # ## Exercises
 #
@@ -1568,7 +1576,7 @@ print(f"{rescaled:.2f} bits per dimension")
 # :::{exercise} What the end still knows
 # :label: ex-prior
 #
-# Write {eq}`def:prior-term` as a function of the pictures and of $\bar\alpha_T$, in bits per dimension, one number for each picture. Then read the solution for what it gives with the schedule of chapter 2, and with the end of $\beta$ at 0.002 instead of 0.02.
+# Write {eq}`def:prior-term` as a function of the pictures and of $\bar\alpha_T$, in bits per dimension, one number for each picture. The solution applies it to the digits with the schedule {eq}`eq:linear`, and with one whose $\beta$ ends at 0.002 instead of 0.02.
 # :::
 
 
@@ -1648,7 +1656,7 @@ check.too_sure(cost)
 # :class: dropdown
 # :::
 #
-# The ratio of the variances is $r = t/(t-1)$, and each step costs $\tfrac12(r - 1 - \log r) = \tfrac12\bigl(\tfrac1{t-1} - \log\tfrac{t}{t-1}\bigr)$. Up to $t = N$ the logarithms telescope to $\log N$, and the fractions add to the harmonic number $1 + \tfrac12 + \dots + \tfrac1{N-1}$. Their difference tends to Euler's constant $\gamma = 0.5772\ldots$, so the cost tends to $\gamma/2 = 0.2886$ nats, or 0.416 bits, in each dimension. It does not depend on $\beta$ and does not go away with more steps. The linear schedule loses even more, because its betas grow.
+# The ratio of the variances is $r = t/(t-1)$, and each step costs $\tfrac12(r - 1 - \log r) = \tfrac12\bigl(\tfrac1{t-1} - \log\tfrac{t}{t-1}\bigr)$. Up to $t = N$ the logarithms telescope to $\log N$, and the fractions add to the harmonic number $1 + \tfrac12 + \dots + \tfrac1{N-1}$. Their difference tends to Euler's constant $\gamma = 0.5772\ldots$, so the cost tends to $\gamma/2 = 0.2886$ nats, or 0.416 bits, in each dimension. It does not depend on $\beta$ and does not go away with more steps. The linear schedule loses even more, 0.456 nats on Gaussian data, because its betas grow.
 
 # %% tags=["solution", "nbval-check-output"]
 t = torch.arange(2, 1_000_001).double()
@@ -1678,4 +1686,4 @@ print(f"{cost:.4f} nats, {cost / math.log(2):.3f} bits")
 # The gap is $\mathrm{KL}\bigl(q(x_{1:T} \mid x_0) \,\|\, p_\theta(x_{1:T} \mid x_0)\bigr)$. Averaged over the data, the bound exceeds the entropy by the mismatch of the start and of each step with the true reverse step. Bits per dimension: divide nats by $d \log 2$.
 # :::
 #
-# Each step term is a KL divergence of two normal distributions that differ in their means; chapter 7 turns it into the squared error that a network is trained with, and finds the weights.
+# Each step term is a KL divergence of two normal distributions that differ in their means; chapter 7 turns it into the squared error that a network is trained with, and finds the weights {eq}`eq:eps-weight`.

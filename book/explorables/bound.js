@@ -159,16 +159,19 @@ function waterfall({ entropies, termsOf }, state) {
     drawBars(stack);
     truth([
       [-0.1, level],
-      [1.1, level],
+      [0.99, level], // not through the label of L_T
     ]);
     const climbed = stack.at(-1).from;
     truthNote([0.55, level]);
     last([-0.1, Math.max(climbed, stack.at(-1).to)]);
-    steps([0.1, stack.at(-2).from]);
+    steps([0.1, Math.max(stack.at(-2).from, level)]); // above the line, if near it
     first([1, stack[0].to]);
   };
   return { node: area.node, draw };
 }
+
+/** What cannot be negative, in words where only rounding is left of it. */
+const above0 = (value) => (value < 1e-6 ? "below 0.000001" : format(value));
 
 /** A sentence with the numbers, and the question. */
 function boundWords({ T, data, entropies, termsOf }, state) {
@@ -185,10 +188,10 @@ function boundWords({ T, data, entropies, termsOf }, state) {
     sentence.say(
       `With ${T[state.place]} steps on ${data[state.which].name}: `,
       symbol("L", "T"),
-      ` is ${format(terms[last])}, the steps add ${fixed(steps)} and `,
+      ` is ${above0(terms[last])}, the steps add ${fixed(steps)} and `,
       symbol("L", "0"),
-      ` ${fixed(terms[0])}. The sum is ${fixed(total)} nats, the entropy `,
-      `${fixed(entropies[state.which])}: the excess is ${format(total - entropies[state.which])}.`,
+      ` is ${fixed(terms[0])}. The sum is ${fixed(total)} nats, the entropy `,
+      `${fixed(entropies[state.which])}: the excess is ${above0(total - entropies[state.which])}.`,
     );
   };
   return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };

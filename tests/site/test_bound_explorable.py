@@ -127,6 +127,7 @@ def test_the_controls_change_sentence_and_bars(new_page, output):
     page.get_by_role("button", name="best").click()
     assert sentence(page).startswith("With 1000 steps on one Gaussian: ")
     assert "the entropy 0.726" in sentence(page)
+    assert sentence(page).endswith("the excess is below 0.000001.")
     page.get_by_role("button", name="beta tilde").click()
     assert sentence(page).endswith("the excess is 0.402.")
 
