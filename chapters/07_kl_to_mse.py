@@ -626,8 +626,7 @@ share = w.cumsum(0) / w.sum()
 even = torch.arange(1, T) / (T - 1)
 for k in (10, 100):
     print(
-        f"t ≤ {k}: bound {share[k - 2]:.1%}, "
-        f"L_simple {even[k - 2]:.1%}"
+        f"t ≤ {k}: bound {share[k - 2]:.1%}, L_simple {even[k - 2]:.1%}"
     )
 lightest = int(w.argmin())
 print(f"largest {w[0]:.2f} at t = 2, {w[0] / w.mean():.0f} × the mean")
@@ -1084,9 +1083,7 @@ print(f"{early:.1%} of the published at t ≤ 10")
 
 k = 500
 bare = schedule.beta[k] / (2 * alpha[k] * (1 - alpha[k]))
-print(
-    f"no bars at {k}: {bare:.3f} for {eps_weight(schedule)[k]:.4f}"
-)
+print(f"no bars at {k}: {bare:.3f} for {eps_weight(schedule)[k]:.4f}")
 print(f"1/α dropped: {1 - alpha[2]:.2%} at 2, {1 - alpha[T]:.1%} at T")
 
 w = eps_weight(schedule)

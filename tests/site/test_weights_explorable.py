@@ -58,7 +58,7 @@ def numbers(page):
     text = sentence(page).replace("·10", "e").translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
     pattern = (
         r"At t = (\d+) of 1000, the bound weighs the squared error of \S+ by (\S+), of \S+ by "
-        r"(\S+), of \S+ by (\S+)\. The first is (\S+) times the second, .* by (\S+), (?:\S+ times|just) "
+        r"(\S+), of \S+ by (\S+)\. The first is (\S+) times the second, .* by (\S+), "
     )
     return [float(x) for x in re.match(pattern, text).groups()]
 
