@@ -7,15 +7,15 @@
 # %% [markdown]
 # # From KL to a squared error
 #
-# The bound of chapter 6 asks the model to come close to a distribution, once for every $t$. Training code does something else: it compares two pictures and squares the difference. This chapter goes from one to the other. Almost all of the way is algebra that leaves no choice. What comes out is a squared error times a weight, one weight for each $t$, and the weight depends on what the network is asked to predict. At the end stands a choice that no algebra makes, the loss $L_{\mathrm{simple}}$, which drops the weight.
+# The bound of chapter 6 asks the model to come close to a distribution, once for every $t$. Training code does something else: it compares what the network put out with what it should have been, and squares the difference. This chapter goes from one to the other. Almost all of the way is algebra that leaves no choice. What comes out is a squared error times a weight, one weight for each $t$, and the weight depends on what the network is asked to predict. At the end stands a choice that no algebra makes, a loss called $L_{\mathrm{simple}}$ that drops the weight.
 #
 # :::{admonition} At a glance
 # :class: glance
 #
-# 40 minutes to read, longer with a pencil; it runs in under half a minute on a laptop's CPU, and needs no GPU. You need the Kullback–Leibler divergence of two Gaussians (chapter 1), the jump {eq}`eq:jump`, the posterior $q(x_{t-1} \mid x_t, x_0)$ (chapter 4), the model's step (chapter 5) and the bound (chapter 6).
+# 40 minutes to read, longer with a pencil; it runs in under half a minute on a laptop's CPU, and needs no GPU. You need the divergence of two Gaussians {eq}`eq:kl-1d`, the jump {eq}`eq:jump`, the posterior {eq}`eq:posterior`, the model's step {eq}`def:model-step` and the bound {eq}`eq:bound`.
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Three panels, for t = 2, t = 20 and t = 500. Each shows two bell curves of the same width, the posterior in blue and the model's step in green and dashed. At t = 2 the green curve lies more than half a width to the right of the blue one. At t = 20 it lies about a sixth of a width away. At t = 500 the two can hardly be told apart."}, "figure": {"name": "fig-shifts", "caption": "The posterior of one pixel (blue) and the step of a model (green, dashed) whose estimate of the noise is off by 0.5, at three times. The axis counts standard deviations of the posterior from its mean. See that the same error costs much at $t = 2$ and almost nothing at $t = 500$."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Three panels, for t = 2, t = 20 and t = 500. Each shows two bell curves of the same width, the posterior in blue and the model's step in green and dashed. At t = 2 the green curve lies more than half a width to the right of the blue one. At t = 20 it lies about 0.15 of a width away. At t = 500 the two can hardly be told apart."}, "figure": {"name": "fig-shifts", "caption": "The posterior of one pixel (blue) and the step of a model (green, dashed) whose estimate of the noise is off by 0.5, at three times. The axis counts standard deviations of the posterior from its mean. See that the same error costs much at $t = 2$ and almost nothing at $t = 500$."}}
 import matplotlib.pyplot as plt
 import torch
 
@@ -51,15 +51,15 @@ plt.show()
 # %% [markdown]
 # ## Two Gaussians with one job
 #
-# What the bound asks for at the time $t$, from 2 to $T$, is a small
+# What the bound {eq}`eq:bound` asks for at the time $t$, from 2 to $T$, is a small step term {eq}`def:step-term`,
 #
 # $$
 # L_{t-1} = \mathbb E\Bigl[\mathrm{KL}\bigl(q(x_{t-1} \mid x_t, x_0)\,\big\|\,p_\theta(x_{t-1} \mid x_t)\bigr)\Bigr],
 # $$
 #
-# where the mean is over the pictures $x_0$ and over the noise in $x_t$. Both distributions are Gaussian. The first is the posterior of chapter 4, with a mean $\tilde\mu_t$ and a variance $\tilde\beta_t$ that we know. The second is the model's step of chapter 5: its mean $\mu_\theta(x_t, t)$ comes from the network with parameters $\theta$, and its variance $\sigma_t^2$ is a number that we choose before training. The two usual choices are $\sigma_t^2 = \beta_t$ and $\sigma_t^2 = \tilde\beta_t$.
+# where the mean is now over the pictures $x_0$ as well as over the noise in $x_t$. Both distributions are Gaussian. The first is the posterior {eq}`eq:posterior`, with a mean $\tilde\mu_t$ and a variance $\tilde\beta_t$ that we know. The second is the model's step {eq}`def:model-step`: its mean $\mu_\theta(x_t, t)$ comes from the network with parameters $\theta$, and its variance $\sigma_t^2$ is a number that we choose before training. The two usual choices are $\sigma_t^2 = \beta_t$ and $\sigma_t^2 = \tilde\beta_t$.
 #
-# Take one pixel first. Chapter 1 has computed the divergence of two Gaussians in one dimension:
+# Take one pixel first. The divergence of two Gaussians in one dimension is {eq}`eq:kl-1d`, here with the bracket multiplied out:
 #
 # $$
 # \mathrm{KL}\bigl(\mathcal N(\tilde\mu, \tilde\beta)\,\big\|\,\mathcal N(\mu_\theta, \sigma^2)\bigr)
@@ -134,7 +134,7 @@ claim(
 )
 
 # %% [markdown]
-# Look at what depends on the network in {eq}`eq:kl-means`. It is the first term alone. The second is made of two tables, and $d$; it is zero for $\sigma_t^2 = \tilde\beta_t$, positive for any other $\sigma_t^2$, and no training moves it. We may drop it from a loss. We may not drop it from a bound that we report.
+# Look at what depends on the network in {eq}`eq:kl-means`. It is the first term alone. The second is made of two variances and $d$, and no training moves it. With $y = \tilde\beta_t/\sigma_t^2$ its bracket is $y - 1 - \log y$, which is zero for $\sigma_t^2 = \tilde\beta_t$ and positive for any other $\sigma_t^2$, by {eq}`eq:tangent`. We may drop it from a loss. We may not drop it from a bound that we report.
 
 # %% tags=["nbval-check-output"]
 ratio = schedule.beta_tilde[2:] / schedule.beta[2:]
@@ -145,11 +145,11 @@ bits = constant.sum() / torch.log(torch.tensor(2.0))
 print(f"all t: {bits:.3f} bits a pixel")
 
 # %% [markdown]
-# With $\sigma_t^2 = \beta_t$ the constant matters only in the first steps after the data, where $\tilde\beta_t$ is much smaller than $\beta_t$: 0.12 nats for each pixel at $t = 2$, and $8.3 \cdot 10^{-5}$ at $t = 100$. Over all steps it adds up to 0.486 bits a pixel. That is the price of this choice in the bound, before any network has made any error.
+# With $\sigma_t^2 = \beta_t$ the constant matters only at the smallest $t$, where $\tilde\beta_t$ is much smaller than $\beta_t$: 0.12 nats for each pixel at $t = 2$, and $8.3 \cdot 10^{-5}$ at $t = 100$. Over all steps it adds up to 0.486 bits a pixel. That is the price of this choice in the bound, before any network has made any error.
 #
 # ## A mean is a guess of the picture
 #
-# What should the network put out? It could be $\mu_\theta$ itself. But we know a lot about $\tilde\mu_t$ already. By chapter 4 it is a sum of two parts,
+# What should the network put out? It could be $\mu_\theta$ itself. But we know a lot about $\tilde\mu_t$ already. By {eq}`eq:mu-tilde` it is a sum of two parts,
 #
 # $$
 # \tilde\mu_t(x_t, x_0) = \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}\;x_0 + \frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}\;x_t ,
@@ -171,7 +171,7 @@ print(f"all t: {bits:.3f} bits a pixel")
 # \end{aligned}
 # $$ (eq:mean-difference)
 #
-# The claim takes another road to the same factor. Given $x_0$, the pair $(x_{t-1}, x_t)$ is jointly Gaussian, and chapter 2 has its covariance, {eq}`eq:covariance`. The conditional mean of $x_{t-1}$ is its mean plus covariance over variance times the surprise in $x_t$. In it we replace $x_0$ by $\hat x_0$ everywhere and subtract.
+# The claim takes another road to the same factor. Given $x_0$, the pair $(x_{t-1}, x_t)$ is jointly Gaussian, and chapter 2 has its covariance, {eq}`eq:covariance`. The conditional mean of $x_{t-1}$ is its mean plus covariance over variance times the surprise in $x_t$, {eq}`eq:conditional-gaussian`. In it we replace $x_0$ by $\hat x_0$ everywhere and subtract.
 
 # %% tags=["claim"]
 import sympy as sp
@@ -244,7 +244,7 @@ for variance, rest in ((beta, constant), (beta_tilde, 0 * constant)):
     )
 
 # %% [markdown]
-# For $\sigma_t^2 = \tilde\beta_t$ the weight has a short form. Insert $\tilde\beta_t = \frac{1-\bar\alpha_{t-1}}{1-\bar\alpha_t}\,\beta_t$ from chapter 4. One $\beta_t$ and one $1 - \bar\alpha_t$ cancel:
+# For $\sigma_t^2 = \tilde\beta_t$ the weight has a short form. Insert $\tilde\beta_t = \frac{1-\bar\alpha_{t-1}}{1-\bar\alpha_t}\,\beta_t$ from {eq}`eq:beta-tilde`. One $\beta_t$ and one $1 - \bar\alpha_t$ cancel:
 #
 # $$
 # \frac{\bar\alpha_{t-1}\,\beta_t^2}{2\,(1-\bar\alpha_t)^2}\cdot\frac{1-\bar\alpha_t}{(1-\bar\alpha_{t-1})\,\beta_t}
@@ -292,7 +292,7 @@ claim(
 )
 
 # %% [markdown]
-# This is a pleasant result: the divergence at $t$ counts how much signal the step has lost, times how badly the model guesses the picture. {cite:t}`kingma2021` build their account of diffusion models on it. It also says what all steps together can cost. Suppose that the model's guess is off by the same squared length at each $t$. Then the weights add up, and in their sum each SNR but the first and the last appears once with either sign:
+# So the divergence at $t$ is half of the SNR that the step has lost, times how badly the model guesses the picture. {cite:t}`kingma2021` build their account of diffusion models on it. It also says what all steps together can cost. Suppose that the model's guess is off by the same squared length at each $t$. Then the weights add up, and in their sum each SNR but the first and the last appears once with a plus and once with a minus:
 #
 # $$
 # \sum_{t=2}^{T}\frac12\bigl(\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\bigr) = \frac12\bigl(\mathrm{SNR}(1) - \mathrm{SNR}(T)\bigr) .
@@ -334,7 +334,7 @@ print(f"SNR(1) = {snr[1]:.0f}, total weight {weight.sum():.0f}")
 # \lVert x_0 - \hat x_0\rVert^2 = \frac{1-\bar\alpha_t}{\bar\alpha_t}\,\lVert\bar\epsilon_t - \hat\epsilon\rVert^2 = \frac{1}{\mathrm{SNR}(t)}\,\lVert\bar\epsilon_t - \hat\epsilon\rVert^2 .
 # $$ (eq:error-ratio)
 #
-# The claim lets the library decode an estimate of the noise that is off by random amounts, one for each $t$.
+# The claim lets the library decode an estimate of the noise that is off by random amounts, others at each $t$.
 
 # %% tags=["claim"]
 from ddpm_lib.diffusion import EPS, X_0, V, signal_and_noise
@@ -392,7 +392,7 @@ for variance, rest in ((beta, constant), (beta_tilde, 0 * constant)):
     )
 
 # %% [markdown]
-# With $\sigma_t^2 = \beta_t$ one $\beta_t$ cancels, and the weight is $\beta_t / \bigl(2\alpha_t(1-\bar\alpha_t)\bigr)$. With $\sigma_t^2 = \tilde\beta_t$ one $\beta_t$ and the factor $1 - \bar\alpha_t$ cancel. That weight can be written with SNRs too, by dividing {eq}`eq:snr-difference` by $\mathrm{SNR}(t)$:
+# With $\sigma_t^2 = \beta_t$ one $\beta_t$ cancels, and the weight is $\beta_t / \bigl(2\alpha_t(1-\bar\alpha_t)\bigr)$. With $\sigma_t^2 = \tilde\beta_t$ one $\beta_t$ and the factor $1 - \bar\alpha_t$ cancel. By {eq}`eq:error-ratio` it is also the weight of the $x_0$-error, {eq}`eq:snr-difference`, divided by $\mathrm{SNR}(t)$:
 #
 # $$
 # \frac{\beta_t}{2\alpha_t(1-\bar\alpha_{t-1})} = \frac{\mathrm{SNR}(t-1) - \mathrm{SNR}(t)}{2\,\mathrm{SNR}(t)} = \frac12\Bigl(\frac{\mathrm{SNR}(t-1)}{\mathrm{SNR}(t)} - 1\Bigr) .
@@ -415,13 +415,13 @@ for form in (
     )
 
 # %% [markdown]
-# Now compare the two weights. They multiply two different errors, and their product with the error must be the same number. So their ratio is the inverse of the ratio of the errors, whatever $\sigma_t^2$ is:
+# Now compare the two weights. They multiply two different errors, and each product is the same number. So their ratio is the inverse of the ratio of the errors, whatever $\sigma_t^2$ is:
 #
 # $$
 # \frac{\text{weight of } \lVert x_0 - \hat x_0\rVert^2}{\text{weight of } \lVert\bar\epsilon_t - \hat\epsilon\rVert^2} = \mathrm{SNR}(t) .
 # $$ (eq:weight-ratio)
 #
-# For the claim, two models err once each: one by exactly 1 in each pixel of $\hat x_0$, the other by exactly 1 in each pixel of $\hat\epsilon$. Both squared errors are then 3, and the ratio of the two divergences is the ratio of the weights.
+# The claim takes two models. One is off by exactly 1 in each pixel of $\hat x_0$, the other by exactly 1 in each pixel of $\hat\epsilon$. Both squared errors are then 3, and the ratio of the two divergences is the ratio of the weights.
 
 # %%
 wrong_picture = x_0 + 1
@@ -446,20 +446,20 @@ for variance, rest in ((beta, constant), (beta_tilde, 0 * constant)):
 # %% tags=["nbval-check-output"]
 from ddpm_lib.bound import eps_weight, v_weight, x_0_weight
 
-print("   t   weight of x_0   weight of ε      ratio")
+print("     t    of x_0     of ε      ratio")
 for k in (2, 100, 260, 500, 1000):
     of_x_0, of_eps = x_0_weight(schedule)[k], eps_weight(schedule)[k]
     print(
-        f"{k:>4}  {of_x_0:>14.3g}  {of_eps:>12.3g}"
+        f"{k:>6}  {of_x_0:>8.3g}  {of_eps:>7.3g}"
         f"  {of_x_0 / of_eps:>9.4g}"
     )
 
 # %% [markdown]
-# The ratio runs from 4546 at $t = 2$ to $4.0 \cdot 10^{-5}$ at $t = 1000$. Where the picture is nearly clean, an error in $\hat x_0$ is a heavy matter, and the same error in $\hat\epsilon$ is a light one; where the picture is nearly gone it is the other way round. The two meet where the SNR is 1.
+# The ratio runs from 4546 at $t = 2$ to $4.0 \cdot 10^{-5}$ at $t = 1000$. Where the picture is nearly clean, an error in $\hat x_0$ weighs much, and the same error in $\hat\epsilon$ weighs little; where the picture is nearly gone it is the other way round. The two meet where the SNR is 1.
 #
 # ## In code
 #
-# Here are the weights in four lines, for any variance of the model's steps, from the schedule of chapter 2.
+# Here are the weights in four lines, for any schedule and any variance of the model's steps.
 
 
 # %%
@@ -507,15 +507,15 @@ for k, label in enumerate(("eq:x-0-weight", "eq:eps-weight")):
     )
 
 # %% [markdown]
-# So far each guess was off by noise that we had added. A model errs in a more orderly way. For a mixture of Gaussians we have the best possible denoiser (chapter 8 derives it), and we can spoil it on purpose: the next cell adds a wave of height 0.1 to its estimate of the noise. The data has two clusters on a line, 30 % of it at $-1$ and 70 % at $1$, each of width $\varsigma = 0.2$. The library's bound computes each $L_{t-1}$ from two Gaussians, and knows nothing of weights. The claim compares it with the weights, at one $x_t$ for each $t$ from 2 to $T$.
+# So far each guess was off by noise that we had added. A model errs in a more orderly way. For a mixture of Gaussians we have the best possible denoiser, which chapter 8 derives {eq}`eq:mixture-guess`, and we can spoil it on purpose: the next cell adds a wave of height 0.1 to its estimate of the noise. The data has two humps on a line, 30 % of it at $-1$ and 70 % at $1$, each of width $\varsigma = 0.2$. The library's bound computes each $L_{t-1}$ from two Gaussians, and knows nothing of weights. The claim compares it with the weights, at one $x_t$ for each $t$ from 2 to $T$.
 
 # %%
 from ddpm_lib.bound import step_term
 from ddpm_lib.diffusion import Prediction
 from ddpm_lib.exact import draw, exact_denoiser, isotropic
 
-clusters = isotropic([0.3, 0.7], [[-1.0], [1.0]], 0.2)
-exact = exact_denoiser(schedule, clusters)
+mixture = isotropic([0.3, 0.7], [[-1.0], [1.0]], 0.2)
+exact = exact_denoiser(schedule, mixture)
 
 
 def spoiled(x_t, t):
@@ -526,7 +526,7 @@ def spoiled(x_t, t):
 
 
 # %% tags=["claim"]
-x_0, eps = draw(clusters, T - 1), torch.randn(T - 1, 1)
+x_0, eps = draw(mixture, T - 1), torch.randn(T - 1, 1)
 answer = spoiled(noise(schedule, x_0, t, eps), t)
 eps_error = (eps - answer.eps).square().sum(1)
 x_0_error = (x_0 - answer.x_0).square().sum(1)
@@ -558,13 +558,13 @@ for label, want, swapped in (
 # %% [markdown]
 # ## All times at once
 #
-# The bound has $T - 1$ such terms. To compute all of them for every picture at every step of training would take a thousand calls of the network. Instead, draw $t$. Write $w_t$ for the weight in {eq}`eq:eps-weight`. If $t$ is drawn uniformly from $2, \dots, T$, each value has probability $1/(T-1)$, so the sum over $t$ is $T - 1$ times a mean over $t$:
+# The bound has $T - 1$ such terms. To compute all of them for every picture at every step of training would take a thousand calls of the network. Instead, draw $t$, as in {eq}`eq:random-t`. Write $w_t$ for the weight in {eq}`eq:eps-weight`. If $t$ is drawn uniformly from $2, \dots, T$, each value has probability $1/(T-1)$, so the sum over $t$ is $T - 1$ times a mean over $t$:
 #
 # $$
-# \sum_{t=2}^{T} \mathbb E\bigl[w_t\,\lVert\bar\epsilon_t - \hat\epsilon\rVert^2\bigr] = (T - 1)\;\mathbb E_{t \sim U\{2..T\}}\,\mathbb E\bigl[w_t\,\lVert\bar\epsilon_t - \hat\epsilon\rVert^2\bigr] .
+# \sum_{t=2}^{T} \mathbb E\bigl[w_t\,\lVert\bar\epsilon_t - \hat\epsilon\rVert^2\bigr] = (T - 1)\;\mathbb E_{t \sim \mathcal U\{2, \dots, T\}}\,\mathbb E\bigl[w_t\,\lVert\bar\epsilon_t - \hat\epsilon\rVert^2\bigr] .
 # $$ (eq:drawn-time)
 #
-# The claim draws two hundred thousand times, pictures and noises for the right side. For the left side it integrates. The error of the best estimate $\hat\epsilon_*$ is uncorrelated with every function of $x_t$, so with the wave too. The mean square error at $t$ is therefore $1 - \mathbb E\bigl[\hat\epsilon_*^2\bigr]$, the floor that chapter 8 explains, plus the mean square of the wave; both are integrals over the density of $x_t$, on a grid.
+# The claim draws two hundred thousand times, pictures and noises for the right side. For the left side it integrates. By {eq}`eq:best-guess` the mean square error of any estimate is that of the best one, $\epsilon^*$, plus the mean square of how far it is from $\epsilon^*$. At $t$ the first is $1 - \mathbb E\bigl[(\epsilon^*)^2\bigr]$ {eq}`eq:floor-from-guess`. So the error of the spoiled denoiser is this floor plus the mean square of the wave; both are integrals over the density of $x_t$, on a grid.
 
 # %% tags=["claim"]
 from ddpm_lib.exact import log_density, noised
@@ -572,7 +572,7 @@ from ddpm_lib.exact import log_density, noised
 
 def mean_squares(t, grid):
     """Of the best estimate and of the wave, over x_t on a grid."""
-    density = log_density(noised(schedule, clusters, t), grid).exp()
+    density = log_density(noised(schedule, mixture, t), grid).exp()
     best, wave = exact(grid, t).eps, 0.1 * torch.sin(3 * grid)
     squares = torch.cat([best, wave], dim=1).square()
     return torch.trapezoid(density[:, None] * squares, grid, dim=0)
@@ -587,7 +587,7 @@ w = eps_weight(schedule)[2:]
 
 N = 200_000
 drawn = torch.randint(2, T + 1, (N,))
-x_0, eps = draw(clusters, N), torch.randn(N, 1)
+x_0, eps = draw(mixture, N), torch.randn(N, 1)
 answer = spoiled(noise(schedule, x_0, drawn, eps), drawn)
 squares = (eps - answer.eps).square().sum(1)
 claim(
@@ -607,10 +607,10 @@ claim(
 # Everything up to here followed from the bound. Now comes the choice. {cite:t}`ho2020` drop the weight, draw $t$ from all of $1, \dots, T$, and train with
 #
 # $$
-# L_{\mathrm{simple}}(\theta) = \mathbb E_{t \sim U\{1..T\},\;x_0,\;\bar\epsilon_t}\Bigl[\bigl\lVert\bar\epsilon_t - \epsilon_\theta\bigl(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\bar\epsilon_t,\ t\bigr)\bigr\rVert^2\Bigr] .
+# L_{\mathrm{simple}}(\theta) = \mathbb E_{t \sim \mathcal U\{1, \dots, T\},\;x_0,\;\bar\epsilon_t}\Bigl[\bigl\lVert\bar\epsilon_t - \epsilon_\theta\bigl(\sqrt{\bar\alpha_t}\,x_0 + \sqrt{1-\bar\alpha_t}\,\bar\epsilon_t,\ t\bigr)\bigr\rVert^2\Bigr] .
 # $$ (def:l-simple)
 #
-# Every symbol in it has a line in the training code: draw a $t$, draw a picture, draw a noise, make $x_t$ by the jump, ask the network, compare with the noise that you drew. The library's `loss` is this, except that it takes the mean over the pixels where {eq}`def:l-simple` has the sum.
+# Every symbol in it has a line in the training code: draw a $t$, draw a picture, draw a noise, make $x_t$ by the jump, ask the network, compare with the noise that you drew. The library's `loss` with `EPS` for its `parameterization` is this, except that it takes the mean over the pixels where {eq}`def:l-simple` has the sum.
 
 # %%
 from ddpm_lib.diffusion import loss
@@ -626,8 +626,7 @@ share = w.cumsum(0) / w.sum()
 even = torch.arange(1, T) / (T - 1)
 for k in (10, 100):
     print(
-        f"t ≤ {k}: {share[k - 2]:.1%} of the bound's weight, "
-        f"{even[k - 2]:.1%} of L_simple's"
+        f"t ≤ {k}: bound {share[k - 2]:.1%}, L_simple {even[k - 2]:.1%}"
     )
 lightest = int(w.argmin())
 print(f"largest {w[0]:.2f} at t = 2, {w[0] / w.mean():.0f} × the mean")
@@ -653,9 +652,9 @@ ax.legend(loc="upper left", bbox_to_anchor=(0.3, 0.93))
 plt.show()
 
 # %% [markdown]
-# The bound spends 18.4 % of its weight on the nine steps up to $t = 10$, $L_{\mathrm{simple}}$ 0.9 %. So the simple loss turns attention away from the last touches, where $x_t$ already looks like the picture, to the times at which it must be made. Seen from the picture instead of the noise it is the same: by {eq}`eq:error-ratio`, $L_{\mathrm{simple}}$ is a squared error of $\hat x_0$ with the weight $\mathrm{SNR}(t)$, where the bound has a difference of SNRs. {cite:t}`ho2020` report better-looking pictures with it, and a slightly worse bound.
+# The bound spends 18.4 % of its weight on the nine steps up to $t = 10$, $L_{\mathrm{simple}}$ 0.9 %. So the simple loss turns attention away from the last touches, where $x_t$ already looks like the picture, to the times at which it must be made. Seen from the picture instead of the noise it is the same: by {eq}`eq:error-ratio`, $L_{\mathrm{simple}}$ is a squared error of $\hat x_0$ with the weight $\mathrm{SNR}(t)$, where the bound has half a difference of SNRs. {cite:t}`ho2020` report better-looking pictures with it, and a slightly worse bound.
 #
-# Is that allowed? Think of a network that could answer any $x_t$ at any $t$ with any picture, independently of all other answers. Then the error at each $t$ could be made as small as possible by itself, and multiplying it by a positive weight would not change where its minimum is. All weights would lead to the same network, the one of chapter 8. The weights matter because a real network has one set of parameters for all $t$, cannot be best everywhere, and has to be told where errors count.
+# Is that allowed? Think of a network that could answer any $x_t$ at any $t$ with any picture, independently of all other answers. Then the error at each $t$ could be made as small as possible by itself, and multiplying it by a positive weight would not change where its minimum is. All weights would lead to the same network, the conditional mean of chapter 8 {eq}`eq:best-guess`. The weights matter because a real network has one set of parameters for all $t$, cannot be best everywhere, and has to be told where errors count.
 #
 # ## One network for all times
 #
@@ -665,10 +664,10 @@ plt.show()
 # \mathbb E\bigl[(\bar\epsilon_t - \theta x_t)^2\bigr] = \mathbb E\bigl[\bar\epsilon_t^2\bigr] - 2\theta\,\mathbb E\bigl[\bar\epsilon_t x_t\bigr] + \theta^2\,\mathbb E\bigl[x_t^2\bigr] .
 # $$
 #
-# The noise has variance 1. In $\bar\epsilon_t x_t = a\,\bar\epsilon_t x_0 + s\,\bar\epsilon_t^2$ the first term has mean 0, because noise and picture are independent, and the second has mean $s$. The mean square of $x_t$ is $\bar\alpha_t\varsigma^2 + 1 - \bar\alpha_t$; call it $V_t$. So
+# The noise has variance 1. In $\bar\epsilon_t x_t = a\,\bar\epsilon_t x_0 + s\,\bar\epsilon_t^2$ the first term has mean 0, because noise and picture are independent, and the second has mean $s = \sqrt{1-\bar\alpha_t}$, which we write $s_t$ in this section. The mean square of $x_t$ is $\bar\alpha_t\varsigma^2 + 1 - \bar\alpha_t$; call it $V_t$. So
 #
 # $$
-# \mathbb E\bigl[(\bar\epsilon_t - \theta x_t)^2\bigr] = 1 - 2\theta\sqrt{1-\bar\alpha_t} + \theta^2 V_t, \qquad V_t = \bar\alpha_t\varsigma^2 + 1 - \bar\alpha_t .
+# \mathbb E\bigl[(\bar\epsilon_t - \theta x_t)^2\bigr] = 1 - 2\theta s_t + \theta^2 V_t, \qquad V_t = \bar\alpha_t\varsigma^2 + 1 - \bar\alpha_t .
 # $$ (eq:theta-loss)
 
 # %% tags=["claim"]
@@ -682,7 +681,7 @@ claim(
     got=mean((eps - theta * x_t).square()[:, 0]),
     want=(1 - 2 * theta * s_t + theta**2 * V_t).mean(),
     rejects={
-        "variance 1 − ᾱ without the root": (
+        "1 − ᾱ without the root": (
             1 - 2 * theta * s_t**2 + theta**2 * V_t
         ).mean(),
         "no cross term": (1 + theta**2 * V_t).mean(),
@@ -726,22 +725,23 @@ def mean_loss(theta):
 shared, averaged = s_t.mean() / V_t.mean(), (s_t / V_t).mean()
 wrong = x_0_weight(schedule)[2:]
 by_wrong = (wrong * s_t[1:]).sum() / (wrong * V_t[1:]).sum()
+print("                       θ   loss")
 for name, theta in (
     ("min of the mean", shared),
-    ("mean of the minimizers", averaged),
-    ("weights of the x_0-error", by_wrong),
+    ("mean of minimizers", averaged),
+    ("x_0-weights", by_wrong),
 ):
-    print(f"{name:24}  θ = {theta:.3f}  loss {mean_loss(theta):.3f}")
-print(f"one θ for each t          loss {mean_loss(s_t / V_t):.3f}")
+    print(f"{name:18} {theta:.3f}  {mean_loss(theta):.3f}")
+print(f"one θ for each t          {mean_loss(s_t / V_t):.3f}")
 
 # %% [markdown]
-# The shared parameter, 1.108, reaches a loss of 0.107. The average of the minimizers is another parameter, 1.479, and scores 0.207. A thousand parameters, one for each $t$, would score 0.041: that is the mean of the minima, and no single $\theta$ can reach it. Three readings, three numbers. What training code does is the first, the minimum over $\theta$ of the mean over $t$. The third line of the table shows that weights matter as soon as a parameter is shared: with the weights of the $x_0$-error the best $\theta$ is 2.028, good at the smallest $t$ and bad nearly everywhere else, with a loss of 0.722.
+# The shared parameter, 1.108, reaches a loss of 0.107. The average of the minimizers is another parameter, 1.479, and scores 0.207. A thousand parameters, one for each $t$, would score 0.041: that is the mean of the minima, and no single $\theta$ can reach it. What training code does is the first, the minimum over $\theta$ of the mean over $t$. The third line of the table shows that weights matter as soon as a parameter is shared: with the weights of the $x_0$-error in front of the error of the noise, the best $\theta$ is 2.028, good at the smallest $t$ and bad nearly everywhere else, with a loss of 0.722.
 #
 # A network that is given $t$ is in a better position: it can come close to the thousand parameters. This is one half of the answer to why the network needs $t$; chapter 8 gives the other.
 #
 # ## Where is $t = 1$?
 #
-# The sum in {eq}`eq:drawn-time` starts at 2, $L_{\mathrm{simple}}$ at 1. At $t = 1$ the bound has no divergence but $L_0 = \mathbb E[-\log p_\theta(x_0 \mid x_1)]$, a likelihood. And the weight {eq}`eq:eps-weight` with $\tilde\beta_t$ is infinite there, because $\tilde\beta_1 = 0$: given $x_0$, there is no doubt about $x_0$. A model needs some variance in this step, or it gives any picture but one the density zero. Take $\sigma_1^2 = \beta_1$.
+# The sum in {eq}`eq:drawn-time` starts at 2, $L_{\mathrm{simple}}$ at 1. At $t = 1$ the bound has no divergence but the last term {eq}`def:last-term`, $L_0 = \mathbb E[-\log p_\theta(x_0 \mid x_1)]$. And the weight {eq}`eq:eps-weight` with $\tilde\beta_t$ is infinite there, because $\tilde\beta_1 = 0$: given $x_0$, there is no doubt about $x_0$. A model needs some variance in this step, or it gives any picture but one the density zero. Take $\sigma_1^2 = \beta_1$.
 #
 # At $t = 1$ the mean {eq}`def:mean-from-guess` is the guess itself: with $\bar\alpha_0 = 1$ and $1 - \bar\alpha_1 = \beta_1$ the factor of $\hat x_0$ is $\beta_1/\beta_1 = 1$, and the factor of $x_1$ is 0. The density of $d$ independent normal pixels gives
 #
@@ -755,12 +755,12 @@ print(f"one θ for each t          loss {mean_loss(s_t / V_t):.3f}")
 # -\log p_\theta(x_0 \mid x_1) = \frac{1}{2\alpha_1}\lVert\bar\epsilon_1 - \hat\epsilon\rVert^2 + \frac d2\log(2\pi\beta_1) .
 # $$ (eq:first-step)
 #
-# The weight is what {eq}`eq:eps-weight` says for $\sigma_1^2 = \beta_1$, and only the constant is another. So the term $t = 1$ of $L_{\mathrm{simple}}$ is $L_0$, reweighted like the rest. For pixels that come in 256 levels chapter 6 uses the probability of a bin in place of the density; then this is an approximation, which takes the density as constant within a bin.
+# The weight is what {eq}`eq:eps-weight` says for $\sigma_1^2 = \beta_1$, and only the constant is another. So the term $t = 1$ of $L_{\mathrm{simple}}$ is $L_0$, reweighted like the rest. For pixels that come in 256 levels, chapter 6 puts the probability of a bin {eq}`eq:discretized` in place of the density; then this is an approximation, which takes the density as constant within a bin.
 
 # %% tags=["claim"]
 from ddpm_lib.bound import data_term, density
 
-x_0, eps = draw(clusters, 500), torch.randn(500, 1)
+x_0, eps = draw(mixture, 500), torch.randn(500, 1)
 answer = spoiled(noise(schedule, x_0, 1, eps), 1)
 eps_error = (eps - answer.eps).square().sum(1)
 level = torch.log(2 * torch.pi * schedule.beta[1]) / 2
@@ -793,7 +793,7 @@ claim(
 # \begin{pmatrix} x_t\\ v\end{pmatrix} = \begin{pmatrix} a & s\\ -s & a\end{pmatrix}\begin{pmatrix} x_0\\ \bar\epsilon_t\end{pmatrix} .
 # $$
 
-# %% tags=["figure"] mystnb={"image": {"alt": "A quarter circle between two axes. The horizontal axis is the picture, the vertical one the noise. A point x t lies on the arc at the angle phi of 40 degrees from the picture. From it an arrow labeled v points along the tangent of the arc, at a right angle to the line from the origin to x t, up and to the left, towards the noise. Dashed lines from x t meet the axes at a and at s."}, "figure": {"name": "fig-rotation", "caption": "The plane spanned by a picture and its noise. $x_t$ moves along the arc from $x_0$ to $\\bar\\epsilon_t$ as $\\phi$ grows from 0 to 90°; $v$ is its velocity, at a right angle to it. The shadows of $x_t$ on the axes are $a$ and $s$."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "A quarter circle between two axes. The horizontal axis is the picture, the vertical one the noise. A point x t lies on the arc at the angle phi of 40 degrees from the picture. From it an arrow labeled v points along the tangent of the arc, at a right angle to the line from the origin to x t, up and to the left, towards the noise. Dashed lines from x t meet the axes at a and at s."}, "figure": {"name": "fig-rotation", "caption": "Coordinates in the plane of a picture and its noise. $x_t$ moves along the arc from $x_0$ to $\\bar\\epsilon_t$ as $\\phi$ grows from 0 to 90°; $v$ is its velocity, at a right angle to it. The shadows of $x_t$ on the axes are $a$ and $s$."}}
 fig, ax = plt.subplots(figsize=(3.6, 3.6))
 angle = torch.linspace(0, torch.pi / 2, 100)
 ax.plot(angle.cos(), angle.sin(), color=GRAY, ls="-", lw=1)
@@ -825,7 +825,7 @@ ax.axis("off")
 plt.show()
 
 # %% [markdown]
-# A turn is undone by turning back. The inverse of the matrix is its transpose: multiply the first row by $a$, the second by $s$, and subtract to have $x_0$; multiply the first by $s$, the second by $a$, and add to have $\bar\epsilon_t$. Line by line, for the picture:
+# A turn is undone by turning back. The inverse of the matrix is its transpose: multiply the first line by $a$, the second by $s$, and subtract to have $x_0$; multiply the first by $s$, the second by $a$, and add to have $\bar\epsilon_t$. Line by line, for the picture:
 #
 # $$
 # \begin{aligned}
@@ -835,7 +835,16 @@ plt.show()
 # \end{aligned}
 # $$
 #
-# and for the noise, $s\,x_t + a\,v = sa\,x_0 + s^2\bar\epsilon_t + a^2\bar\epsilon_t - as\,x_0 = \bar\epsilon_t$. So both are read from $v$ without any division:
+# and for the noise,
+#
+# $$
+# \begin{aligned}
+# s\,x_t + a\,v &= sa\,x_0 + s^2\bar\epsilon_t + a^2\bar\epsilon_t - as\,x_0\\
+# &= (s^2 + a^2)\,\bar\epsilon_t = \bar\epsilon_t .
+# \end{aligned}
+# $$
+#
+# So both are read from $v$ without any division:
 #
 # $$
 # x_0 = a\,x_t - s\,v, \qquad \bar\epsilon_t = s\,x_t + a\,v .
@@ -977,13 +986,13 @@ claim(
 )
 
 # %% [markdown]
-# A network computes in limited precision, and every number that it puts out is rounded. Let us see what rounding alone does. The next cell takes the exact denoiser, rounds its answer to bfloat16, the 16-bit format in which large networks are trained, and reads the picture and the noise from it.
+# A network computes in limited precision, and every number that it puts out is rounded. Let us see what rounding alone does. The next cell takes the exact denoiser, rounds its answer to bfloat16, the 16-bit format in which large networks are trained, and reads the picture and the noise from it. It prints by how much they are off.
 
 
 # %% tags=["nbval-check-output"]
 def after_rounding(parameterization, t, N=20_000):
     """RMS errors of x_0_hat and eps_hat from rounding the output."""
-    x_0, eps = draw(clusters, N), torch.randn(N, 1)
+    x_0, eps = draw(mixture, N), torch.randn(N, 1)
     x_t = noise(schedule, x_0, t, eps)
     best = exact(x_t, t)
     a, s = signal_and_noise(schedule, t, like=x_t)
@@ -1004,15 +1013,14 @@ for k in (1, 260, 1000):
     for name, way in (("ε", EPS), ("x_0", X_0), ("v", V)):
         picture, of_noise = after_rounding(way, k)
         lines.append(
-            f"  {name:>3}: x_0 off by {picture:.1e},"
-            f" noise by {of_noise:.1e}"
+            f"  from {name:>3}: x_0 {picture:.1e}, ε {of_noise:.1e}"
         )
 print("\n".join(lines))
 
 # %% [markdown]
-# At $t = 1000$, the picture read from a rounded $\hat\epsilon$ is off by 0.26, and nothing but rounding has happened. Read from a rounded $\hat v$ it is off by 0.00055. At $t = 1$ it is $\hat x_0$ that suffers: the noise read from it is off by 0.18. Since $a$ and $s$ never exceed 1, $v$ never makes an error larger. Does that make $v$ the best choice? For what training minimizes, only the weights count, and those can be set as one likes with any output. What cannot be repaired by a weight is an output that does not contain the answer: if a schedule ends with $\bar\alpha_T = 0$ exactly, then $x_T$ *is* the noise, $\hat\epsilon = x_T$ is always right and says nothing about the picture, while $\hat v = -\hat x_0$ says all. A fourth output, the score of chapter 18, is $-\hat\epsilon/s$.
+# At $t = 1000$, the picture read from a rounded $\hat\epsilon$ is off by 0.26, and nothing but rounding has happened. Read from a rounded $\hat v$ it is off by 0.00055. At $t = 1$ it is $\hat x_0$ that suffers: the noise read from it is off by 0.18. Since $a$ and $s$ never exceed 1, $v$ never makes an error larger. Does that make $v$ the best choice? For what training minimizes, only the weights count, and those can be set as one likes with any output. What cannot be repaired by a weight is an output that does not contain the answer: if a schedule ends with $\bar\alpha_T = 0$ exactly, then $x_T$ *is* the noise, $\hat\epsilon = x_T$ is always right and says nothing about the picture, while $\hat v = -\hat x_0$ says all. A fourth output, the score {eq}`eq:tweedie`, is $-\hat\epsilon/s$.
 #
-# The figure holds all of this together: the weights of the three errors in the bound, for two schedules and two choices of $\sigma_t^2$, next to the constant weight of $L_{\mathrm{simple}}$.
+# The figure holds all of this together: the weights of the three errors in the bound, for two schedules and two choices of $\sigma_t^2$, next to the constant weight of $L_{\mathrm{simple}}$. Only ratios of its weights matter, so that level is scaled: up to $t = T - 1$ it has the same total as the bound.
 
 # %% tags=["figure"]
 from ddpm_lib.explore import explorable
@@ -1025,7 +1033,7 @@ for table, name, color, ls, k in (
 ):
     ax.semilogy(t, table[2:], color=color, ls=ls)
     ax.annotate(name, (k + 10, float(table[k]) * 1.4), color=color)
-ax.axhline(float(w.mean()), color=GRAY, lw=1, ls=":")
+ax.axhline(float(w[:-1].mean()), color=GRAY, lw=1, ls=":")
 ax.annotate(r"$L_\mathrm{simple}$, scaled", (790, 0.016), color=GRAY)
 ax.set(xlabel="$t$", ylabel="weight of the squared error")
 explorable(
@@ -1040,7 +1048,8 @@ explorable(
     "is L_simple.",
     caption="The weight of the squared error of each output in the "
     "bound, one curve for each output, and <i>L</i><sub>simple</sub>, "
-    "scaled to the same total weight on the error of the noise.",
+    "scaled to the same total weight on the error of the noise before "
+    "<i>t</i> = <i>T</i>.",
 )
 
 # %% tags=["nbval-check-output"]
@@ -1050,9 +1059,11 @@ for name, one in (("linear", schedule), ("cosine", cosine())):
     print(f"{name}: SNR first ≤ 1 at t = {meet}")
     print(f"  weight of ε: {w[2]:.2f} at 2, {w[T]:.3g} at T")
     print(f"  t = T has {w[T] / w[2:].sum():.1%} of the total")
+    cost, of_v = 1e-4 * w[T], 1e-4 * v_weight(one)[T]
+    print(f"  off by 0.01 at T: {cost:.1e}, v {of_v:.1e}")
 
 # %% [markdown]
-# The two curves cross at $t = 260$ with the linear schedule, at 497 with the cosine schedule, and always where the SNR is 1. The choice of $\sigma_t^2$ is felt only at the smallest $t$. With the cosine schedule the right end may surprise you: the weight of the $\epsilon$-error climbs to 500 at $t = T$, where at $t = 2$ it is 0.56. This is no reason to worry. There $x_t$ is so nearly the noise that even a poor network has almost no error in $\hat\epsilon$, and the curve of $\hat v$ shows no rise. What a step costs is the weight times the error, and a large weight may stand before a tiny error. It does spoil one thing in the figure: that step has 97.4 % of the total, so the level of $L_{\mathrm{simple}}$, scaled to the same total, is pulled far up. Compare shapes there, and heights in the linear schedule.
+# The two curves cross at $t = 260$ with the linear schedule, at 497 with the cosine schedule, and always where the SNR is 1. The choice of $\sigma_t^2$ is felt only at the smallest $t$. With the cosine schedule the right end may surprise you: the weight of the $\epsilon$-error climbs to 500 at $t = T$, where at $t = 2$ it is 0.56. There $x_t$ is so nearly the noise that the best network has next to no error, and what a step costs is the weight times the error. But a real network that is off by 0.01 in $\hat\epsilon$ pays 0.05 nats for each pixel at this step alone. Off by 0.01 in $\hat v$, it pays $1.2 \cdot 10^{-10}$: the curve of $\hat v$ does not rise. The last step has 97.4 % of the whole weight of the $\epsilon$-error, and that is why the level of $L_{\mathrm{simple}}$ is scaled without it.
 #
 # ## Where tutorials go wrong
 #
@@ -1060,20 +1071,19 @@ for name, one in (("linear", schedule), ("cosine", cosine())):
 
 # %% tags=["nbval-check-output"]
 off = 0.1  # in each of 64 pixels of the estimated noise
+x_0 = eps = x_t = torch.zeros(T - 1, 64)  # any others would do
+a, s = signal_and_noise(schedule, t, like=eps)
+direct = divergence(EPS.decode(eps + off, x_t, a, s).x_0, beta_tilde)
+published = x_0_weight(schedule)[2:]
 for k in (2, 100, 500, 1000):
-    direct = eps_weight(schedule)[k] * 64 * off**2
-    same = x_0_weight(schedule)[k] * 64 * off**2
-    print(f"t = {k:>4}: KL {direct:.3e}, published weight {same:.3e}")
-early = (
-    x_0_weight(schedule)[2:11].sum() / x_0_weight(schedule)[2:].sum()
-)
-print(f"published: {early:.1%} of the weight at t ≤ 10")
+    same = published[k - 2] * 64 * off**2
+    print(f"t = {k:>4}: {direct[k - 2]:.1e}, published {same:.1e}")
+early = published[:9].sum() / published.sum()
+print(f"{early:.1%} of the published at t ≤ 10")
 
 k = 500
 bare = schedule.beta[k] / (2 * alpha[k] * (1 - alpha[k]))
-print(
-    f"no bars at t = {k}: {bare:.3f} for {eps_weight(schedule)[k]:.4f}"
-)
+print(f"no bars at {k}: {bare:.3f} for {eps_weight(schedule)[k]:.4f}")
 print(f"1/α dropped: {1 - alpha[2]:.2%} at 2, {1 - alpha[T]:.1%} at T")
 
 w = eps_weight(schedule)
@@ -1083,14 +1093,12 @@ for name, times in (
 ):
     nats = sum(float(w[k]) for k in times) * off**2
     simple = len(times) * off**2 / T
-    print(
-        f"off by {off} at t = {name}: {nats:.4f} nats, L_simple {simple:.5f}"
-    )
+    print(f"off at {name}: {nats:.4f}, simple {simple:.5f}")
 s_over_a = (1 / snr[1]).sqrt()
-print(f"t = 1 never trained: noise of {s_over_a:.4f} stays in x_0")
+print(f"t = 1 untrained: {s_over_a:.4f} stays in x_0")
 
 # %% [markdown]
-# *One weight for both errors.* After deriving $\frac12\bigl(\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\bigr)$ for the error of $\hat x_0$, one note goes over to the noise and keeps the weight. The factor $1/\mathrm{SNR}(t)$ of {eq}`eq:error-ratio` is lost. The table has the symptom: for 64 pixels whose noise is off by 0.1, the divergence computed from the two Gaussians at $t = 500$ is $3.5\cdot 10^{-3}$ nats, the published weight makes it $3.0\cdot 10^{-4}$; at $t = 2$ they are 0.38 and 1745. Who trains with that weight spends 94.7 % of it on nine steps.
+# *One weight for both errors.* After deriving $\frac12\bigl(\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\bigr)$ for the error of $\hat x_0$, one note goes over to the noise and keeps the weight. The factor $1/\mathrm{SNR}(t)$ of {eq}`eq:error-ratio` is lost. The table has the symptom: for 64 pixels whose noise is off by 0.1, the divergence computed from the two Gaussians at $t = 500$ is $3.5\cdot 10^{-3}$ nats, the published weight makes it $3.0\cdot 10^{-4}$; at $t = 2$ they are 0.38 and 1700. Who trains with that weight spends 94.7 % of it on nine steps.
 #
 # *No bars.* With $1 - \alpha_t$ for $1 - \bar\alpha_t$ in {eq}`eq:eps-weight` the weight at $\sigma_t^2 = \beta_t$ becomes $1/(2\alpha_t)$, about one half at every $t$. At $t = 500$ that is 0.505 instead of 0.0055. Only the shape shows it: it is flat, and it looks like an explanation of $L_{\mathrm{simple}}$. It is none.
 #
@@ -1100,7 +1108,7 @@ print(f"t = 1 never trained: noise of {s_over_a:.4f} stays in x_0")
 #
 # *The expectation of a minimizer.* $\mathbb E_t[\arg\min_\theta\dots]$ is not what is trained; the example after {eq}`eq:shared-theta` shows a loss of 0.207 in place of 0.107. The same line draws $t$ from $2, \dots, T$. A network that never sees $t = 1$ is still asked about it in the last step of the sampler. If it answers 0 there, the noise that was left, of standard deviation 0.01, stays in the picture.
 #
-# *A posterior without $x_0$.* Some derivations write the divergence from $q(x_{t-1} \mid x_t)$ and insert $\tilde\mu_t$ and $\tilde\beta_t$. These belong to $q(x_{t-1} \mid x_t, x_0)$. Chapter 5 shows what the other one looks like.
+# *A posterior without $x_0$.* Some derivations write the divergence from $q(x_{t-1} \mid x_t)$ and insert $\tilde\mu_t$ and $\tilde\beta_t$. These belong to $q(x_{t-1} \mid x_t, x_0)$. For a mixture of Gaussians the other one is {eq}`eq:reverse-mixture`.
 #
 # *Credit for a learned variance.* In {cite:t}`ho2020` the variance is fixed, and that is why the second term of {eq}`eq:kl-means` is a constant. When {cite:t}`nichol2021` learn $\sigma_t^2$, it is one no longer, and $L_{\mathrm{simple}}$ gives no signal for it, since it does not contain $\sigma_t^2$. They add the bound with a small factor.
 #
@@ -1112,12 +1120,12 @@ print(f"t = 1 never trained: noise of {s_over_a:.4f} stays in x_0")
 # \mathbb E\lVert\epsilon' - \hat\epsilon\rVert^2 = \mathbb E\lVert\epsilon'\rVert^2 - 2\,\mathbb E[\epsilon'^{\mathsf T}\hat\epsilon] + \mathbb E\lVert\hat\epsilon\rVert^2 = d + \mathbb E\lVert\hat\epsilon\rVert^2 .
 # $$ (eq:second-noise)
 #
-# The best answer to this loss is $\hat\epsilon = 0$, and then it is 1 for each pixel, for ever. A loss that stays at 1.00 is its signature. A good network does *worse*:
+# The best answer to this loss is $\hat\epsilon = 0$, and then it is 1 for each pixel, forever. A loss that stays at 1.00 is its signature. A good network does *worse*:
 
 # %% tags=["claim"]
 N = 200_000
 drawn = torch.randint(1, T + 1, (N,))
-x_0, eps = draw(clusters, N), torch.randn(N, 1)
+x_0, eps = draw(mixture, N), torch.randn(N, 1)
 best = exact(noise(schedule, x_0, drawn, eps), drawn).eps
 second = torch.randn(N, 1)
 claim(
@@ -1147,7 +1155,7 @@ pictures = scale(digits().pixels).double().flatten(1)  # (1797, 64)
 
 
 def train(reduce, optimizer, rate, steps=200):
-    """The mean square of each pixel after training ε̂ = W x_t."""
+    """The mean square of each pixel after training eps = W x_t."""
     chance = torch.Generator().manual_seed(0)
     W = torch.zeros(64, 64, requires_grad=True)
     optimizer = optimizer([W], lr=rate)
@@ -1184,7 +1192,7 @@ print("\n".join(lines))
 # :::{exercise} One error, in nats
 # :label: ex-nats
 #
-# With pencil. The SNR is 4 before a step and 3 after it, and $\sigma_t^2 = \tilde\beta_t$. What is the divergence at this step if $\hat x_0$ is off by 0.1 in each of 64 pixels? What is it if, instead, $\hat\epsilon$ is off by 0.1 in each of them?
+# With pencil. $\mathrm{SNR}(t-1)$ is 4, $\mathrm{SNR}(t)$ is 3, and $\sigma_t^2 = \tilde\beta_t$. What is the divergence at this step if $\hat x_0$ is off by 0.1 in each of 64 pixels? What is it if, instead, $\hat\epsilon$ is off by 0.1 in each of them?
 # :::
 
 # %%
@@ -1200,7 +1208,7 @@ check.from_noise(from_noise)
 # :class: dropdown
 # :::
 #
-# The squared error is $64 \cdot 0.1^2 = 0.64$ in both cases. For the picture it is multiplied by $\frac12(4 - 3) = \frac12$, which gives 0.32 nats. For the noise it is multiplied by $\frac12(4/3 - 1) = \frac16$, which gives 0.107 nats. The ratio is 3, the SNR *at* $t$, not before it.
+# The squared error is $64 \cdot 0.1^2 = 0.64$ in both cases. For the picture it is multiplied by $\frac12(4 - 3) = \frac12$, which gives 0.32 nats. For the noise it is multiplied by $\frac12(4/3 - 1) = \frac16$, which gives 0.107 nats. The ratio is 3, which is $\mathrm{SNR}(t)$.
 
 # %% tags=["solution"]
 check.from_picture(0.5 * (4 - 3) * 64 * 0.1**2)
@@ -1230,7 +1238,7 @@ check.best_variance(best_variance)
 # :class: dropdown
 # :::
 #
-# Write $g = \lVert\tilde\mu_t - \mu_\theta\rVert^2$ and $y = \sigma_t^2$. Then {eq}`eq:kl-means` is $\frac{g}{2y} + \frac d2\bigl(\frac{\tilde\beta_t}{y} - 1 - \log\tilde\beta_t + \log y\bigr)$, with the derivative $-\frac{g}{2y^2} - \frac{d\,\tilde\beta_t}{2y^2} + \frac{d}{2y}$. Multiply by $2y^2/d$ and set it to zero: $y = \tilde\beta_t + g/d$. A model that cannot know the mean has to be wider than the posterior, by the mean square of what it does not know. Averaged over $x_0$ and $x_t$, this is the optimal variance of {cite:t}`bao2022`. With $g$ from a network that is as good as possible it lies between $\tilde\beta_t$ and $\beta_t$ for data of variance at most 1, the two choices of {cite:t}`ho2020`.
+# Write $g = \lVert\tilde\mu_t - \mu_\theta\rVert^2$ and $y = \sigma_t^2$. Then {eq}`eq:kl-means` is $\frac{g}{2y} + \frac d2\bigl(\frac{\tilde\beta_t}{y} - 1 - \log\tilde\beta_t + \log y\bigr)$, with the derivative $-\frac{g}{2y^2} - \frac{d\,\tilde\beta_t}{2y^2} + \frac{d}{2y}$. Multiply by $2y^2/d$ and set it to zero: $y = \tilde\beta_t + g/d$. A model that cannot know the mean has to be wider than the posterior, by the mean square of what it does not know. Averaged over $x_0$ and $x_t$, with the best possible network, this is {eq}`eq:best-sigma`. For data of variance at most 1 it lies between $\tilde\beta_t$ and $\beta_t$, the two choices of {cite:t}`ho2020`, by {eq}`eq:sigma-bound`.
 
 
 # %% tags=["solution"]
@@ -1314,7 +1322,7 @@ uniform = torch.ones(T + 1) / (T - 1)
 uniform[:2] = 0
 for name, P in (("uniform", uniform), ("by weight", w / w.sum())):
     drawn = torch.multinomial(P, 200_000, replacement=True)
-    x_0, eps = draw(clusters, 200_000), torch.randn(200_000, 1)
+    x_0, eps = draw(mixture, 200_000), torch.randn(200_000, 1)
     answer = spoiled(noise(schedule, x_0, drawn, eps), drawn)
     squares = (eps - answer.eps).square().sum(1)
     one = estimate(squares, drawn, P, w)
@@ -1336,7 +1344,7 @@ for name, P in (("uniform", uniform), ("by weight", w / w.sum())):
 # \text{weight of } \lVert\bar\epsilon_t - \hat\epsilon\rVert^2 \quad & w_t = \frac{\beta_t^2}{2\sigma_t^2\alpha_t(1-\bar\alpha_t)} = \frac12\Bigl(\frac{\mathrm{SNR}(t-1)}{\mathrm{SNR}(t)} - 1\Bigr) \text{ for } \sigma_t^2 = \tilde\beta_t\\
 # \text{of } \lVert x_0 - \hat x_0\rVert^2 \quad & \mathrm{SNR}(t)\,w_t = \tfrac12\bigl(\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\bigr) \text{ for } \sigma_t^2 = \tilde\beta_t\\
 # \text{of } \lVert v - \hat v\rVert^2 \quad & \bar\alpha_t\,w_t, \qquad v = a\,\bar\epsilon_t - s\,x_0\\
-# \text{training} \quad & \min_\theta\ \mathbb E_{t \sim U\{1..T\},\,x_0,\,\bar\epsilon_t}\lVert\bar\epsilon_t - \epsilon_\theta(x_t, t)\rVert^2
+# \text{training} \quad & \min_\theta\ \mathbb E_{t \sim \mathcal U\{1, \dots, T\},\,x_0,\,\bar\epsilon_t}\lVert\bar\epsilon_t - \epsilon_\theta(x_t, t)\rVert^2
 # \end{aligned}
 # $$
 #

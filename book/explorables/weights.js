@@ -26,9 +26,13 @@ export function weightTables(alpha_bar, variance) {
   };
 }
 
-/** The level of L_simple with the same total weight on the error of eps, from t = 2 on. */
+/**
+ * The level of L_simple with the same total weight on the error of eps, for t from 2 to T - 1: at T
+ * the cosine schedule has nearly all of it.
+ */
 export function simpleLevel({ eps }) {
-  return eps.slice(2).reduce((sum, weight) => sum + weight, 0) / (eps.length - 2);
+  const counted = eps.slice(2, -1);
+  return counted.reduce((sum, weight) => sum + weight, 0) / counted.length;
 }
 
 // --------------------------------------------------------------------------------------- the figure
@@ -164,10 +168,14 @@ function summary({ x_0, eps, v, simple, snr }, { t }, T) {
   const parts = ["At ", symbol("t"), ` = ${t} of ${T}, the bound weighs the squared error of `];
   parts.push(symbol("x̂", "0"), ` by ${short(x_0[t])}, of `, symbol("ε̂"), ` by ${short(eps[t])}, of `);
   parts.push(symbol("v̂"), ` by ${short(v[t])}. The first is ${short(snr[t])} times the second, `);
-  parts.push("the SNR. Scaled to the same total, ", symbol("L", "simple"), " weighs that of ");
-  const ratio = simple / eps[t];
-  const compared = ratio < 1 ? `${format(1 / ratio)} times less` : `${format(ratio)} times as much`;
-  return [...parts, symbol("ε̂"), ` by ${short(simple)}, ${compared}.`];
+  parts.push("the SNR. ", symbol("L", "simple"), ", scaled to the same total before ", symbol("T"));
+  parts.push(", weighs that of ", symbol("ε̂"), ` by ${short(simple)}, ${compared(simple / eps[t])}.`);
+  return parts;
+}
+
+function compared(ratio) {
+  if (Math.abs(ratio - 1) < 0.005) return "just as much";
+  return ratio < 1 ? `${format(1 / ratio)} times less` : `${format(ratio)} times as much`;
 }
 
 /** 10 to a power, as the text writes it. */
@@ -176,7 +184,9 @@ export function powerOfTen(power) {
   return power ? `10${raised.join("")}` : "1";
 }
 
-/** A small number as a program writes it: 0.000000412 cannot be read. */
+/** A small number with a power of ten: 0.000000412 cannot be read. */
 function short(value) {
-  return value < 1e-3 ? value.toExponential(2).replaceAll("-", "−") : format(value);
+  if (value >= 1e-3) return format(value);
+  const [digits, power] = value.toExponential(2).split("e");
+  return `${digits}·${powerOfTen(Number(power))}`;
 }
