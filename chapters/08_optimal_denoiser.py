@@ -7,12 +7,12 @@
 # %% [markdown]
 # # The best a network can do
 #
-# A student's lab report on a diffusion model ends with two questions. Why must the network be told $t$? And how can it predict noise at all, when noise is random? Both ask what the network would answer if its training were perfect. That answer can be computed. This chapter derives it, and measures how good it is at each $t$: below that, no network's loss can go.
+# A student's lab report on a diffusion model ends with open questions. Why must the network be told $t$? And how can it predict noise at all, when noise is random? Both ask what the network would answer if its training were perfect. That answer can be computed. This chapter derives it, and measures how good it is at each $t$: below that, no network's loss can go.
 #
 # :::{admonition} At a glance
 # :class: glance
 #
-# 45 minutes to read, longer with a pencil; it runs in about half a minute on a laptop's CPU, and needs no GPU. You need the jump of chapter 2, conditional normal distributions (chapter 1), mixtures (chapter 3), and the loss $L_\mathrm{simple}$ of chapter 7.
+# 45 minutes to read, longer with a pencil; it runs in about half a minute on a laptop's CPU, and needs no GPU. You need conditional normal distributions ({eq}`eq:conditional-gaussian`, chapter 1), the jump ({eq}`eq:jump`, chapter 2), mixtures ({eq}`def:mixture`, chapter 3), and the loss $L_\mathrm{simple}$ ({eq}`def:l-simple`, chapter 7).
 # :::
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Two handwritten digits, a 0 and a 3, at t = 50, 100, 200, 300, 400, 600 and 1000. For each digit the upper row shows it noised, and the lower row shows the best guess of the clean digit. Up to t = 100 the guess is the clean digit. From t = 200 to 400 it is a digit with softer and softer edges. From t = 600 on it is the same gray blur for both digits."}, "figure": {"name": "fig-guesses", "caption": "Two digits, noised for $t$ steps (upper row of each pair), and the best guess of the clean picture that can be made from each (lower row). See that the guess is sharp while the noise leaves only one picture possible, and becomes an average of more and more pictures. At $t = 1000$ it is the average of the whole collection."}}
@@ -51,7 +51,7 @@ grid(rows, rows=4, labels=[f"$t = {t}$" for t in times])
 # %% [markdown]
 # ## What a squared error asks for
 #
-# At one time $t$ the network is shown $x_t = a\,x_0 + s\,\bar\epsilon_t$, with $a = \sqrt{\bar\alpha_t}$ and $s = \sqrt{1-\bar\alpha_t}$, and must name $\bar\epsilon_t$. Its loss is the mean squared difference, pixel by pixel. Suppose that it may be any function at all, and that it has been trained without end. Which function is it?
+# At one time $t$ the network is shown $x_t = a\,x_0 + s\,\bar\epsilon_t$, the jump {eq}`eq:jump` with $a = \sqrt{\bar\alpha_t}$ and $s = \sqrt{1-\bar\alpha_t}$, and must name $\bar\epsilon_t$. Its loss is the mean squared difference, pixel by pixel. Suppose that it may be any function at all, and that it has been trained without end. Which function is it?
 #
 # The question has nothing to do with pictures yet. Let $y$ be the number that is asked for, such as the noise of one pixel, and let $x$ be what is shown, such as all of $x_t$. Both are random and depend on each other. A function $f$ answers $f(x)$, and pays $(y - f(x))^2$. Write $\mathbb E[y \mid x]$ for the mean of $y$ among all cases in which this $x$ is shown. It is a function of $x$ too, and a candidate. To compare any $f$ with it, subtract it and add it again:
 #
@@ -124,15 +124,15 @@ claim(
 # \mathbb E[\bar\epsilon_t \mid x_t] = \frac{x_t - a\,\mathbb E[x_0 \mid x_t]}{s} .
 # $$ (eq:same-knowledge)
 #
-# For the check we need data whose conditional means can be had by brute force. We take one pixel, whose density is a *mixture*: half of all values lie around $-1$ and half around $1$, with standard deviation $\varsigma = 0.2$ each. Chapter 3 introduced such data. The claim adds up the two sides over two different grids, one of $x_0$ and one of $\bar\epsilon_t$, at $x_t = 0.5$ and four times.
+# For the check we need data whose conditional means can be had by brute force. We take one pixel, whose density is a mixture {eq}`def:mixture` with two equal components, at $-1$ and $1$, of width $\varsigma = 0.2$ each. The claim adds up the two sides over two different grids, one of $x_0$ and one of $\bar\epsilon_t$, at $x_t = 0.5$ and four times.
 
 # %%
-modes, width = torch.tensor([-1.0, 1.0]), 0.2
+humps, width = torch.tensor([-1.0, 1.0]), 0.2
 
 
 def q_0(x):
     """The density of the data, up to a constant factor."""
-    apart = x[..., None] - modes
+    apart = x[..., None] - humps
     return (-(apart**2) / (2 * width**2)).exp().sum(-1)
 
 
@@ -289,11 +289,11 @@ print("\n".join(lines))
 print(f"samples that are in the collection: {same.sum()} of 20")
 
 # %% [markdown]
-# At $t = 50$ one picture is left, and the guess is that picture. At $t = 400$ it averages over hundreds, and at $t = 1000$ over practically all. The samples are no new digits: each one is a picture of the collection, pixel by pixel. A network that minimized the loss on its training set exactly would be a way to draw training pictures. What makes a diffusion model useful is that a network of limited size cannot follow {eq}`eq:set-guess`, and answers with something smoother. We come back to this when we know the floor of the loss.
+# At $t = 50$ one picture is left, and the guess is that picture. At $t = 400$ it averages over hundreds, and at $t = 1000$ over practically all. The samples are no new digits: each one is a picture of the collection, pixel by pixel. A network that minimized the loss on its training set exactly would be a way to draw training pictures. A diffusion model is useful because a network of limited size, trained for a limited time, does not follow {eq}`eq:set-guess` and answers with something smoother. We come back to this when we know the floor of the loss.
 #
 # ## Smooth data
 #
-# For a mixture of Gaussians the guess is known in closed form as well. Let Gaussian $k$ have the weight $w_k$, the mean $m_k$ and the standard deviation $\varsigma$. If we knew $k$, then $x_0$ and $x_t$ would be jointly normal, with means $m_k$ and $a\,m_k$, with $\operatorname{Cov}[x_0, x_t] = a\,\varsigma^2$ and $\operatorname{Var}[x_t] = a^2\varsigma^2 + s^2$. Chapter 1 gives the conditional mean of such a pair: $m_k + \frac{\operatorname{Cov}}{\operatorname{Var}}(x_t - a\,m_k)$. We do not know $k$, but Bayes' rule gives its probability $w_k(x_t)$, and by the tower rule we average over it:
+# For the mixture {eq}`def:mixture` the guess is known in closed form as well. Component $k$ has the weight $w_k$, the mean $m_k$ and the width $\varsigma$. If we knew $k$, then $x_0$ and $x_t$ would be jointly normal, with means $m_k$ and $a\,m_k$, with $\operatorname{Cov}[x_0, x_t] = a\,\varsigma^2$ and $\operatorname{Var}[x_t] = a^2\varsigma^2 + s^2$. The conditional mean of such a pair is given by {eq}`eq:conditional-gaussian`: start from the mean $m_k$, and move by the covariance over the variance of $x_t$, times $x_t - a\,m_k$. We do not know $k$, but Bayes' rule gives its probability $w_k(x_t)$, and by the tower rule we average over it:
 #
 # $$
 # \begin{aligned}
@@ -302,16 +302,16 @@ print(f"samples that are in the collection: {same.sum()} of 20")
 # \end{aligned}
 # $$ (eq:mixture-guess)
 #
-# With $\varsigma = 0$ this is {eq}`eq:set-guess` again. In code, for our pixel:
+# With $\varsigma = 0$ and equal weights this is {eq}`eq:set-guess` again, for pictures of one pixel. In code, for our pixel:
 
 
 # %%
 def guess_x_0(x_t, t):
-    """E[x_0 | x_t] for the modes ±1 of width 0.2.  x_t: (N,)"""
+    """E[x_0 | x_t] for the humps ±1 of width 0.2.  x_t: (N,)"""
     var = a[t] ** 2 * width**2 + s[t] ** 2
-    apart = x_t[:, None] - a[t] * modes  # (N, 2)
+    apart = x_t[:, None] - a[t] * humps  # (N, 2)
     share = (-(apart**2) / (2 * var)).softmax(1)
-    return (share * (modes + a[t] * width**2 / var * apart)).sum(1)
+    return (share * (humps + a[t] * width**2 / var * apart)).sum(1)
 
 
 def guess_noise(x_t, t):
@@ -321,10 +321,10 @@ def guess_noise(x_t, t):
 # %% tags=["claim"]
 x, t = torch.linspace(-2, 2, 9), 150
 var = a[t] ** 2 * width**2 + s[t] ** 2
-apart = x[:, None] - a[t] * modes
+apart = x[:, None] - a[t] * humps
 share = (-(apart**2) / (2 * var)).softmax(1)
 sharp = (-(apart**2) / (2 * s[t] ** 2)).softmax(1)
-moved = modes + a[t] * width**2 / var * apart
+moved = humps + a[t] * width**2 / var * apart
 claim(
     "eq:mixture-guess",
     got=torch.stack([by_picture(value, t) for value in x]),
@@ -333,7 +333,7 @@ claim(
         "the weights of the data kept": moved.mean(1),
         "the width forgotten in the weights": (sharp * moved).sum(1),
         "x_t / a instead of the shrunken deviation": (
-            share * (modes + apart / a[t])
+            share * (humps + apart / a[t])
         ).sum(1),
     },
 )
@@ -374,7 +374,7 @@ claim(
 # %% tags=["claim"]
 from ddpm_lib import exact
 
-mixture = exact.isotropic(torch.full((2,), 0.5), modes[:, None], width)
+mixture = exact.isotropic(torch.full((2,), 0.5), humps[:, None], width)
 t = 200
 x = torch.linspace(-1.5, 1.5, 7)[:, None].requires_grad_()
 log_q = exact.log_density(exact.noised(schedule, mixture, t), x)
@@ -396,7 +396,7 @@ claim(
 # %% [markdown]
 # ## From the formula to code
 #
-# The library's `exact_denoiser` holds for mixtures in any number of dimensions and with any covariances. It takes $\mathbb E[x_0 \mid x_t]$ as the mean of the true reverse distribution of chapter 5, all the way to $u = 0$, and the noise by {eq}`eq:tweedie`. The chapters use it as the ground truth with which networks and samplers are compared.
+# The library's `exact_denoiser` holds for mixtures in any number of dimensions and with any covariances. It takes $\mathbb E[x_0 \mid x_t]$ as the mean of the reverse kernel {eq}`eq:reverse-mixture` of chapter 5 with $u = 0$, and the noise by {eq}`eq:tweedie`. The chapters use it as the ground truth with which networks and samplers are compared.
 
 # %%
 import inspect
@@ -404,7 +404,7 @@ import inspect
 print(inspect.getsource(exact.exact_denoiser))
 
 # %% [markdown]
-# The claims compare its two answers with ours, for the pixel with its two modes. The second takes the collection of digits as a mixture of 300 Gaussians of width zero, which noise makes smooth.
+# The first claim compares its noise with ours, for the pixel with two humps. The second compares its picture with {eq}`eq:set-guess`, and takes 300 of the digits as components of width zero.
 
 # %% tags=["claim"]
 exact_two = exact.exact_denoiser(schedule, mixture)
@@ -437,13 +437,13 @@ claim(
 #
 # The noise $\bar\epsilon_t$ is drawn without regard to $x_0$ and without regard to $t$. If we knew nothing but these two, the best guess would be zero, and nothing could be learned. But the network is shown $x_t$, and $x_t$ contains the noise. Two independent causes of one effect become dependent as soon as the effect is seen. If the sum of two dice is 9, a 3 on one means a 6 on the other. In the same way, if $x_t = 0.5$ is known, each value of $x_0$ goes with exactly one noise. The more is known about $x_0$ from elsewhere, the more is known about the noise. What the network has from elsewhere is the experience of its training: which pictures there are.
 #
-# The next cell draws a million pixels at $t = 400$ and prints correlations: before anything is seen, with $x_t$, among those whose $x_t$ is within 0.005 of 0.5, and with the best guess.
+# The next cell draws a million pixels at $t = 200$ and prints correlations of the noise: with $x_0$ before anything is seen, with $x_t$, with $x_0$ among the pixels whose $x_t$ is within 0.005 of 0.5, and with the best guess.
 
 
 # %% tags=["nbval-check-output"]
 def draw(n, t):
-    """x_0, eps and x_t for the two modes."""
-    x_0 = modes[torch.randint(2, (n,))] + width * torch.randn(n)
+    """x_0, eps and x_t for the two humps."""
+    x_0 = humps[torch.randint(2, (n,))] + width * torch.randn(n)
     eps = torch.randn(n)
     return x_0, eps, a[t] * x_0 + s[t] * eps
 
@@ -452,24 +452,25 @@ def correlation(x, y):
     return torch.corrcoef(torch.stack([x, y]))[0, 1]
 
 
-x_0, eps, x_t = draw(1_000_000, 400)
+x_0, eps, x_t = draw(1_000_000, 200)
 seen = (x_t - 0.5).abs() < 0.005
-guess = guess_noise(x_t, 400)
+guess = guess_noise(x_t, 200)
 print(f"noise and x_0:                {correlation(eps, x_0):6.2f}")
 print(f"noise and x_t:                {correlation(eps, x_t):6.2f}")
 near = correlation(eps[seen], x_0[seen])
 print(f"noise and x_0, x_t near 0.5:  {near:6.2f}")
 print(f"noise and its best guess:     {correlation(eps, guess):6.2f}")
-print(f"best guess squared, mean:     {guess.square().mean():6.2f}")
 
 # %% [markdown]
-# So it is no miracle that noise is predicted, and it is not predicted exactly either. The guess is the mean of all noises that fit, and the noise that was drawn is one of them. It is *all* the noise in $x_t$ that can be guessed well. Some texts say that the network predicts the noise of step $t$. How well could it? The noise collected so far is $\bar\epsilon_t = \bigl(\sqrt{\alpha_t(1-\bar\alpha_{t-1})}\;\bar\epsilon_{t-1} + \sqrt{\beta_t}\;\epsilon_t\bigr)/s$, as in the induction of chapter 2. Its covariance with $\epsilon_t$ is $\sqrt{\beta_t}/s$, both have variance 1, and they are jointly normal. By chapter 1, $\mathbb E[\epsilon_t \mid \bar\epsilon_t] = (\sqrt{\beta_t}/s)\,\bar\epsilon_t$. To know $x_t$ and $x_0$ is to know $\bar\epsilon_t$, and $x_0$ by itself says nothing about the noises. Hence
+# Once $x_t$ is seen, $x_0$ and the noise are tied to each other. The noise has a correlation of 0.58 with $x_t$ and of 0.70 with its best guess: it helps to know where the humps are. So it is no miracle that noise is predicted, and it is not predicted exactly either. The guess is the mean of all noises that fit, and the noise that was drawn is one of them.
+#
+# It is *all* the noise in $x_t$ that can be guessed well. Some texts say that the network predicts the noise of step $t$. How well could it? The noise collected so far is $\bar\epsilon_t = \bigl(\sqrt{\alpha_t(1-\bar\alpha_{t-1})}\;\bar\epsilon_{t-1} + \sqrt{\beta_t}\;\epsilon_t\bigr)/s$, as in the induction {eq}`eq:induction` of chapter 2. Its covariance with $\epsilon_t$ is $\sqrt{\beta_t}/s$, both have variance 1, and they are jointly normal. By {eq}`eq:conditional-gaussian`, $\mathbb E[\epsilon_t \mid \bar\epsilon_t] = (\sqrt{\beta_t}/s)\,\bar\epsilon_t$. To know $x_t$ and $x_0$ is to know $\bar\epsilon_t$, and $x_0$ by itself says nothing about the noises. Hence
 #
 # $$
 # \mathbb E[\epsilon_t \mid x_t, x_0] = \frac{\sqrt{\beta_t}}{s}\,\bar\epsilon_t .
 # $$
 #
-# Average over the $x_0$ that fit to $x_t$, by the tower rule:
+# Average over the $x_0$ that fit $x_t$, by the tower rule:
 #
 # $$
 # \mathbb E[\epsilon_t \mid x_t] = \frac{\sqrt{\beta_t}}{s}\;\mathbb E[\bar\epsilon_t \mid x_t] .
@@ -509,10 +510,10 @@ claim(
 # \end{aligned}
 # $$ (eq:loss-floor)
 #
-# The last line is the *floor* of the loss at time $t$. It depends on the data and on the schedule, and no architecture, no data augmentation and no patience goes below it. We get it as a number from $f = 0$. A network that always answers zero pays $\mathbb E\,\bar\epsilon_t^{\,2} = 1$, and {eq}`eq:loss-floor` says that this is the floor plus the mean square of the best guess. Subtract:
+# The last line is the *floor* of the loss at time $t$. It depends on the data and on the schedule, and no architecture, no optimizer and no patience goes below it. We get it as a number from $f = 0$. A network that always answers zero pays $\mathbb E\,\bar\epsilon_t^{\,2} = 1$, and {eq}`eq:loss-floor` says that this is the floor plus the mean square of the best guess. Subtract:
 #
 # $$
-# \mathbb E\bigl[\operatorname{Var}[\bar\epsilon_t \mid x_t]\bigr] = 1 - \mathbb E\bigl(\mathbb E[\bar\epsilon_t \mid x_t]\bigr)^2 .
+# \mathbb E\bigl[\operatorname{Var}[\bar\epsilon_t \mid x_t]\bigr] = 1 - \mathbb E\Bigl[\bigl(\mathbb E[\bar\epsilon_t \mid x_t]\bigr)^2\Bigr] .
 # $$ (eq:floor-from-guess)
 #
 # This is the law of total variance, read backwards. For our pixel the mean on the right is an integral over one number. We tabulate the density of $x_t$ and the best guess on a grid, for all thousand times, because the rest of the chapter uses these tables.
@@ -591,7 +592,7 @@ claim(
 # %% [markdown]
 # At small $t$ the ratio is huge. The picture is known nearly exactly there, and its noise hardly at all, because in $x_t$ the noise is too small to be told from the picture's own detail. At large $t$ it is the other way round: $x_t$ is nearly all noise, and the noise is read off it.
 #
-# For one family of data the floor has a formula. Let $x_0$ be normal with mean 0 and variance $v$. Then $\bar\epsilon_t$ and $x_t$ are jointly normal, with $\operatorname{Cov}[\bar\epsilon_t, x_t] = s$ and $\operatorname{Var}[x_t] = v\,a^2 + s^2$. The conditional variance of chapter 1 is the variance minus the squared covariance over the other variance. Insert, bring to one denominator, and cancel:
+# For one family of data the floor has a formula. Let $x_0$ be normal with mean 0 and variance $v$. Then $\bar\epsilon_t$ and $x_t$ are jointly normal, with $\operatorname{Cov}[\bar\epsilon_t, x_t] = s$ and $\operatorname{Var}[x_t] = v\,a^2 + s^2$. By {eq}`eq:conditional-gaussian` the conditional variance is the variance minus the squared covariance over the other variance. Insert, bring to one denominator, and cancel:
 #
 # $$
 # \begin{aligned}
@@ -601,7 +602,7 @@ claim(
 # \end{aligned}
 # $$ (eq:gaussian-floor)
 #
-# The same number bounds the floor of any data of variance $v$ from above, since the straight line $f(x_t) = s\,x_t/(v\,a^2 + s^2)$ pays exactly this much: its error depends on variances and covariances only. The claim fits the line by least squares to draws with $v = 1/4$.
+# The same number bounds the floor of any data of mean 0 and variance $v$ from above, since the straight line $f(x_t) = s\,x_t/(v\,a^2 + s^2)$ pays exactly this much: its error depends on variances and covariances only. The claim fits the line by least squares to draws with $v = 1/4$.
 
 # %% tags=["claim"]
 v, t = 0.25, 200
@@ -625,7 +626,7 @@ claim(
 # %% [markdown]
 # ## Is my loss right?
 #
-# Now we can put numbers to it. The table has the floor for five kinds of data: normal data of variance 1; our pixel with two modes; digits replaced by normal pictures with the same mean and covariance, for which {eq}`eq:gaussian-floor` holds along each axis of the covariance; the collection of digits itself, by drawing; and, in the last column, what the best guess {eq}`eq:set-guess` pays for a digit that is *not* in the collection, because we took it out. The last row is the mean over all $t$ from 1 to $T$, the number to compare with $L_\mathrm{simple}$.
+# Now we can put numbers to it. The table has the floor for four kinds of data: normal data of variance 1; our pixel with two humps; digits replaced by normal pictures with the same mean and covariance, for which {eq}`eq:gaussian-floor` holds along each axis of the covariance; and the collection of digits itself, by drawing. The last column is no floor. It is what the guess {eq}`eq:set-guess` pays for a digit that is *not* in the collection, because we took it out. The last row is the mean over all $t$ from 1 to $T$, the number to compare with the loss {eq}`def:l-simple` of chapter 7, taken per pixel.
 
 
 # %% tags=["nbval-check-output"]
@@ -667,12 +668,12 @@ averages = [
     gaussian_floor(along[:, None], all_t).mean(),
     torch.cat(draws).mean(),
 ]
-print("   t     v = 1 two modes as normal    digits  left out")
+print("   t     v = 1 two humps as normal    digits  left out")
 for t, row in table.items():
     print(f"{t:>4}" + "".join(f"{value:10.3f}" for value in row))
 print("mean" + "".join(f"{value:10.3f}" for value in averages))
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Floor of the loss against t from 1 to 1000. For normal data of variance 1 a curve falls smoothly from 1 to 0. For digits as normal pictures it falls faster, from 0.88 to 0.05 at t = 400. For the pixel with two modes it falls from 1 to 0.34 at t = 100, rises to 0.51 at t = 200, and falls to 0. Dots for the collection of digits are at 0 up to t = 100, at 0.05 between 200 and 400, and fall to 0. Open circles for left-out digits lie above 1 before t = 100, and meet the dots at t = 400."}, "figure": {"name": "fig-floor", "caption": "The lowest loss that any network can have at each $t$. It is nothing like a constant, and depends on the data: the pixel with two modes has a bump where noise begins to hide which mode it was. For the collection of digits (dots) the floor is practically zero up to $t = 100$; the same denoiser fails there on a digit that was left out (circles)."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Floor of the loss against t from 1 to 1000. For normal data of variance 1 a curve falls smoothly from 1 to 0. For digits as normal pictures it falls faster, from 0.88 to 0.05 at t = 400. For the pixel with two humps it falls from 1 to 0.34 at t = 100, rises to 0.51 at t = 200, and falls to 0. Dots for the collection of digits are at 0 up to t = 100, at 0.05 between 200 and 400, and fall to 0. Open circles for left-out digits leave the frame at the top before t = 75, and meet the dots at t = 400."}, "figure": {"name": "fig-floor", "caption": "The lowest loss that any network can have at each $t$. It is nothing like a constant, and depends on the data: the pixel with two humps has a bump where noise begins to hide which hump it was. For the collection of digits (dots) the floor is practically zero up to $t = 100$; there the same denoiser fails on a digit that was left out (circles, the first three far above the frame)."}}
 import matplotlib.pyplot as plt
 
 fig, ax = plt.subplots(figsize=(6, 3.6))
@@ -681,9 +682,9 @@ ax.plot(
     gaussian_floor(1, all_t),
     color=GRAY,
     ls="--",
-    label="variance 1",
+    label="normal, variance 1",
 )
-ax.plot(all_t, floor_two, color="k", ls="-", label="two modes")
+ax.plot(all_t, floor_two, color="k", ls="-", label="two humps")
 normal_digits = gaussian_floor(along[:, None], all_t).mean(0)
 ax.plot(
     all_t, normal_digits, color=DATA, ls="-.", label="digits as normal"
@@ -698,14 +699,14 @@ for left_out, fill, name in (
         for u in dots
     ]
     ax.scatter(dots, losses, s=30, c=fill, edgecolors=MODEL, label=name)
-ax.set(xlabel="$t$", ylabel="floor of the loss", ylim=(-0.03, 1.1))
+ax.set(xlabel="$t$", ylabel="loss", ylim=(-0.03, 1.1))
 ax.legend()
 plt.show()
 
 # %% [markdown]
-# So zero is not the goal. For the pixel with two modes a perfect network has an average loss of 0.200, for normal data of variance 1 one of 0.276. A loss curve that goes flat may have arrived. To know, compute the floor for the data, where that is possible, or compare the loss at each $t$ with that of a normal distribution of the data's covariance: the best linear network pays that much, and yours should be better. And compare the same $t$ with the same $t$. A batch that happens to hold small $t$ has a large loss, and that says nothing about the network.
+# So zero is not the goal. For the pixel with two humps a perfect network has an average loss of 0.200, for normal data of variance 1 one of 0.276. A loss curve that goes flat may have arrived. To know, compute the floor for the data, where that is possible, or compare the loss at each $t$ with that of a normal distribution of the data's covariance: the best linear network pays that much, and yours should pay no more. And compare the same $t$ with the same $t$. A batch that happens to hold small $t$ has a large loss, and that says nothing about the network.
 #
-# The columns for the digits need a word of care. The collection's floor is what a network can reach on its training pictures. Up to $t = 100$ it is zero or nearly so, since the nearest picture gives the noise away. Reached by a network, it would be the memory of a collection and no model of digits, and the last column shows what it is worth for a new digit: at $t = 100$ the loss is about 0.6, more than the best *linear* network pays, and before that it is beyond 1, worse than answering zero. From $t = 400$ on, the two columns agree. There no single picture matters, and the collection's answer is the answer for digits in general. What the floor of *all* digits is at small $t$ nobody can compute from 1797 of them. So watch the loss on pictures that were held out: where it goes up while the training loss goes down, the network has begun to learn pictures by heart.
+# The columns for the digits need a word of care. The collection's floor is what a network can reach on its training pictures. Up to $t = 100$ it is zero or nearly so, since the nearest picture gives the noise away. Reached by a network, it would be the memory of a collection and no model of digits, and the last column shows what it is worth for a new digit: at $t = 100$ the loss is about 0.6, more than the best *linear* network pays, and at $t = 50$ it is 2.3, worse than answering zero. From $t = 400$ on, the two columns agree. There no single picture matters, and the collection's answer is the answer for digits in general. What the floor of all digits is at small $t$, nobody can compute from 1797 of them. So watch the loss on pictures that were held out: where it goes up while the training loss goes down, the network has begun to learn pictures by heart.
 #
 # ## Why the network needs $t$
 #
@@ -718,7 +719,7 @@ for t in (10, 50, 200, 400, 1000):
     print(f"t = {t:4}: E[eps] = {noise:5.2f}, E[x_0] = {x_0:4.2f}")
 
 # %% [markdown]
-# The same input has five right answers, from $-1.22$ to $0.50$, with both signs. At $t = 10$ nearly no noise is in $x_t$. A value of 0.5 is a rare but real value of the upper mode, and what little noise there is probably pushed down. At $t = 50$ the noise has nearly the size of the mode's own width, and takes its part of the blame: the guess is that it was strongly negative. At $t = 400$ the mode at $1$ has been shrunk to $0.44$. Now 0.5 lies above it, and the noise is guessed to be positive. At $t = 1000$ there is nothing but noise, and the guess is $x_t$ itself.
+# The same input has five right answers, from $-1.22$ to $0.50$, with both signs. At $t = 10$ nearly no noise is in $x_t$. A value of 0.5 is a rare but real value of the upper hump, and what little noise there is probably pushed down. At $t = 50$ the noise has nearly the size of the hump's own width, and takes its part of the blame: the guess is that it was strongly negative. At $t = 400$ the hump at $1$ has been shrunk to $0.44$. Now 0.5 lies above it, and the noise is guessed to be positive. At $t = 1000$ there is nothing but noise, and the guess is $x_t$ itself.
 #
 # Try it in the plane. In the figure the data is five points, the dots show where they lie after shrinking by $a$, and their sizes show the weights $w_n(x_t)$. The arrow goes from $x_t$ to $a\,\mathbb E[x_0 \mid x_t]$: it is minus the predicted noise, times $s$. The shading is the density $q(x_t)$, so the arrow also shows {eq}`eq:tweedie`.
 
@@ -769,7 +770,8 @@ explorable(
     "points there.",
     caption="Five data points, shrunk by <i>a</i>; the larger the dot, "
     "the more probable that <i>x</i><sub>t</sub> came from it. The "
-    "arrow takes the predicted noise out of <i>x</i><sub>t</sub>. Drag "
+    "arrow takes the predicted noise out of <i>x</i><sub>t</sub>. The "
+    "shading is the density of <i>x</i><sub>t</sub>. Drag "
     "<i>x</i><sub>t</sub>, and move <i>t</i>.",
 )
 
@@ -779,7 +781,10 @@ explorable(
 # Suppose a network is not told $t$. It is shown $x$, which was made at a $t$ drawn evenly from 1 to $T$, and must name the noise. By {eq}`eq:best-guess` its best answer is $\mathbb E[\bar\epsilon \mid x]$. The tower rule takes this mean in two stages, first among the cases with the same $t$, then over $t$. The second stage needs the probability of each $t$ given $x$, and that is Bayes' rule once more. Write $q_t(x)$ for the density of $x_t$ at the place $x$; the equal probabilities $1/T$ cancel:
 #
 # $$
-# \mathbb E[\bar\epsilon \mid x] = \sum_{t=1}^T p(t \mid x)\;\mathbb E[\bar\epsilon_t \mid x_t = x], \qquad p(t \mid x) = \frac{q_t(x)}{\sum_{u=1}^T q_u(x)} .
+# \begin{aligned}
+# \mathbb E[\bar\epsilon \mid x] &= \sum_{t=1}^T p(t \mid x)\;\mathbb E[\bar\epsilon_t \mid x_t = x],\\
+# p(t \mid x) &= \frac{q_t(x)}{\sum_{u=1}^T q_u(x)} .
+# \end{aligned}
 # $$ (eq:blind-guess)
 #
 # It is an average of the right answers, and the weights are not equal: at $x = 3$ the early times are out of the question. The claim draws five million pairs of $t$ and noise and takes the mean of the noise in four intervals of $x$.
@@ -799,7 +804,7 @@ def look_up(values, place):
 
 # %% tags=["claim"]
 any_t = torch.randint(1, T + 1, (5_000_000,))
-x_0 = modes[torch.randint(2, any_t.shape)]
+x_0 = humps[torch.randint(2, any_t.shape)]
 x_0 += width * torch.randn(any_t.shape)
 eps = torch.randn(any_t.shape)
 x_any = a[any_t] * x_0 + s[any_t] * eps
@@ -854,7 +859,7 @@ claim(
     },
 )
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Best guess of the noise against x from minus 2.5 to 2.5. At t = 50 a steep curve in two branches crosses zero at plus and minus 1. At t = 200 it crosses zero at plus and minus 0.7, at t = 400 it is nearly a straight line with a bend, at t = 1000 it is the straight line through the origin with slope 1. A thick dashed curve, without t, lies between them and is close to none. A dotted vertical line marks x = 0.5."}, "figure": {"name": "fig-time", "caption": "The best guess of the noise for the pixel with two modes, at four times, and without knowledge of $t$ (dashed). At the dotted line, $x = 0.5$, the answers range from below $-1$ to $0.5$; no single curve is near all of them."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Best guess of the noise against x from minus 2.5 to 2.5. At t = 50 a steep curve in two branches crosses zero at plus and minus 1. At t = 200 it crosses zero at plus and minus 0.76, at t = 400 it is nearly a straight line with a bend, at t = 1000 it is the straight line through the origin with slope 1. A thick black dashed curve, without t, lies between them and is close to none. A dotted vertical line marks x = 0.5."}, "figure": {"name": "fig-time", "caption": "The best guess of the noise for the pixel with two humps, at four times, and without knowledge of $t$ (thick, black). At the dotted line, $x = 0.5$, the answers range from below $-1$ to $0.5$; no single curve is near all of them."}}
 fig, ax = plt.subplots(figsize=(6, 3.6))
 looks = {50: "-", 200: "-.", 400: ":", 1000: (0, (6, 2))}
 for t, line in looks.items():
@@ -888,7 +893,7 @@ print(f"samples with t {told.std():.2f}, without {untold.std():.2f}")
 # %% [markdown]
 # The floor goes from 0.200 to 0.326, and the samples have a standard deviation of 0.63 where the data has 1.02. With $t$ it is 1.02.
 #
-# Is it always that bad? The gap is large because $x$ says little about $t$. A picture has many pixels, and the noise in them can be measured. Take normal data $\mathcal N(0, v I)$ in $d$ dimensions. The answer at time $t$ is $s\,x/(v\,a^2 + s^2)$, and the only thing in $x$ that tells about $t$ is its length: $\lVert x\rVert^2/d$ is near $v\,a^2 + s^2$, with a relative spread of $\sqrt{2/d}$. So with $v = 1/4$ in many dimensions the length is as good as a clock. With $v = 1$ it is not: $v\,a^2 + s^2 = 1$ at every $t$, $x_t$ has the distribution $\mathcal N(0, I)$ at every $t$, and $p(t \mid x) = 1/T$ for every $x$. The answers are $s\,x$, their variance over $t$ at one pixel is $x^2$ times the variance of $s$, and $\mathbb E\,x^2 = 1$. For $v = 1$, in any number of dimensions and for each pixel,
+# Is it always that bad? The gap is large because $x$ says little about $t$. A picture has many pixels, and the noise in them can be measured. Take normal data $\mathcal N(0, v I)$ in $d$ dimensions. The answer at time $t$ is $s\,x/(v\,a^2 + s^2)$, and the only thing in $x$ that tells about $t$ is its length: $\lVert x\rVert^2/d$ is near $v\,a^2 + s^2$, with a relative spread of $\sqrt{2/d}$ by {eq}`eq:norm`. So with $v = 1/4$ in many dimensions the length is as good as a clock. With $v = 1$ it is not: $v\,a^2 + s^2 = 1$ at every $t$, $x_t$ has the distribution $\mathcal N(0, I)$ at every $t$, and $p(t \mid x) = 1/T$ for every $x$. The answers are $s\,x$, their variance over $t$ at pixel $i$ is $x_i^2$ times the variance of $s$, and $\mathbb E\,x_i^2 = 1$. For $v = 1$, in any number of dimensions and for each pixel,
 #
 # $$
 # \mathbb E\Bigl[\operatorname{Var}_{t \mid x}\bigl[\mathbb E[\bar\epsilon \mid x, t]\bigr]\Bigr] = \operatorname{Var}_t\bigl[\sqrt{1 - \bar\alpha_t}\,\bigr] .
@@ -912,6 +917,9 @@ claim(
         "falls as 1/d": s[1:].var(correction=0) / 16,
     },
 )
+
+# %% [markdown]
+# The next cell computes the gap for $v = 1/4$ and $v = 1$ by a sum over $t$ and over the length. For the collection of digits it draws 300 noised digits, takes the answers of {eq}`eq:set-guess` at every fifth $t$, and averages their variance over $p(t \mid x)$.
 
 
 # %% tags=["nbval-check-output"]
@@ -951,11 +959,11 @@ for d in (1, 16, 256, 3072):
 print(f"digits: gap {gaps.mean():.3f}")
 
 # %% [markdown]
-# For $v = 1/4$ the gap falls from 0.0082 in one dimension to 0.0003 in 3072, the number of values in a color picture of 32×32. For $v = 1$ it stays. The collection of digits lies between: its gap is 0.009, which is much beside its floor of 0.021, since 64 pixels are few. So the honest answer has two halves. The right answer at a given $x$ differs from $t$ to $t$, and where $x$ does not give $t$ away, a network without $t$ fails. In large pictures it mostly does give it away, and networks without $t$ have been trained with good results {cite:p}`sun2025`. But reading the noise level off the pixels is work, which the input $t$ does for nothing. Chapter 10 asks how to feed it in.
+# For $v = 1/4$ the gap falls from 0.0082 in one dimension to 0.0003 in 3072, the number of values in a color picture of 32×32. For $v = 1$ it stays. For the collection of digits, with 64 pixels, it is about 0.009, which is much next to a floor of 0.021. So the answer has two halves. The right answer at a given $x$ differs from $t$ to $t$, and where $x$ does not give $t$ away, a network without $t$ fails. In large pictures it mostly does give it away, and networks without $t$ have been trained with good results {cite:p}`sun2025`. But reading the noise level off the pixels is work, and the input $t$ saves it. Chapter 10 asks how to feed it in.
 #
 # ## One number that all pixels share
 #
-# The lab report had a third question: why do all its samples have one color cast? Chapter 16 answers it with a trained model. Three facts that it needs follow from what we have.
+# The lab report has another open question: why do all the pictures of a batch share one color cast? Chapter 16 answers it with a trained model. Three facts that it needs follow from what we have.
 #
 # *The mean of a picture is hidden late.* Let the picture have $d$ pixels of variance $v$, with correlation $\rho$ between any two of them on average. The variance of their mean is the sum of all covariances over $d^2$. There are $d$ variances $v$ and $d(d-1)$ covariances, which sum to $d(d-1)\,\rho\,v$:
 #
@@ -1010,7 +1018,7 @@ print(f"shapes: variance {v_pixel:.3f}, of the mean {v_mean:.4f}")
 print(f"shapes: pixel {drowns(v_pixel)}, mean {drowns(d * v_mean)}")
 
 # %% [markdown]
-# With $v = 1/4$ and $\rho = 0.3$ that factor is 308 for 32×32 pixels. Noise takes the lead over a pixel at $t = 146$, and over their mean at $t = 656$. In the course's colored shapes, where the pixels have less in common, it is 104 and 387. So sampling settles the overall color early, while single pixels are still noise.
+# With $v = 1/4$ and $\rho = 0.3$ that factor is 308 for 32×32 pixels. Noise takes the lead over a pixel at $t = 146$, and over their mean at $t = 656$. In the course's colored shapes, where the pixels have less in common, these times are 104 and 387. So sampling settles the overall color early, while single pixels are still noise.
 #
 # *A constant error is cheap.* Let a network be perfect up to a constant, $f(x_t) = \mathbb E[\bar\epsilon_t \mid x_t] + b$ in every pixel. By {eq}`eq:loss-floor`,
 #
@@ -1018,7 +1026,7 @@ print(f"shapes: pixel {drowns(v_pixel)}, mean {drowns(d * v_mean)}")
 # \mathbb E\bigl(\bar\epsilon_t - f(x_t)\bigr)^2 = \mathbb E\bigl[\operatorname{Var}[\bar\epsilon_t \mid x_t]\bigr] + b^2 .
 # $$ (eq:bias-cost)
 #
-# With $b = 0.01$ that is $10^{-4}$, or 0.05 % of the floor of our pixel. No loss curve shows it, and little in the training pushes it away.
+# With $b = 0.01$ that is $10^{-4}$, or 0.05 % of the average floor of our pixel. No loss curve shows it, and little in the training pushes it away.
 
 # %% tags=["claim"]
 b, t = 0.1, 200
@@ -1036,7 +1044,7 @@ claim(
 )
 
 # %% [markdown]
-# *And it adds up.* What does a constant error do to samples? Let one coordinate of the data be normal with variance $\lambda$. From {eq}`eq:mixture-guess` with one Gaussian, or from {eq}`eq:gaussian-floor`, the best guess is $\mathbb E[\bar\epsilon_t \mid x_t] = s_t\,x_t/V_t$ with $V_t = \lambda\,\bar\alpha_t + 1 - \bar\alpha_t$, the variance of $x_t$; we write $a_t$ and $s_t$ now that several times occur. Chapter 4 has the sampler's mean as $\bigl(x_t - \tfrac{\beta_t}{s_t}\hat\epsilon\bigr)/\sqrt{\alpha_t}$. Run it twice with the same noise, once with $\hat\epsilon$ as it should be and once with $b$ added, and let $\delta_t$ be the difference between the two runs. The second guess sees $x_t + \delta_t$, so its $\hat\epsilon$ is larger by $s_t\,\delta_t/V_t + b$:
+# *And it adds up.* What does a constant error do to samples? Let one coordinate of the data be normal with variance $\lambda$. By {eq}`eq:mixture-guess` with one component at 0, and {eq}`eq:same-knowledge`, the best guess is $\mathbb E[\bar\epsilon_t \mid x_t] = s_t\,x_t/V_t$ with $V_t = \lambda\,\bar\alpha_t + 1 - \bar\alpha_t$, the variance of $x_t$; we write $a_t$ and $s_t$ now that several times occur. The sampler's mean is $\bigl(x_t - \tfrac{\beta_t}{s_t}\hat\epsilon\bigr)/\sqrt{\alpha_t}$, which is {eq}`eq:mu-tilde-eps` of chapter 4 with the guess in the place of the noise. Run it twice with the same noise, once with $\hat\epsilon$ as it should be and once with $b$ added, and let $\delta_t$ be the difference between the two runs. The second run stands at $x_t + \delta_t$, so its $\hat\epsilon$ is larger by $s_t\,\delta_t/V_t + b$. Subtract the two means, and collect $\delta_t$:
 #
 # $$
 # \begin{aligned}
@@ -1072,7 +1080,7 @@ claim(
 )
 
 # %% [markdown]
-# A contribution that enters $\delta_{t-1}$ passes through the factors of the steps $t-1, \dots, 1$ on its way to $\delta_0$. In their product the variances telescope, and the roots make $a_{t-1}$:
+# A contribution that enters $\delta_{t-1}$ passes through the factors of the steps $t-1, \dots, 1$ on its way to $\delta_0$. In their product the variances telescope, and $a_{t-1}$ is the product of the roots:
 #
 # $$
 # \prod_{u=1}^{t-1} \sqrt{\alpha_u}\,\frac{V_{u-1}}{V_u} = a_{t-1}\,\frac{V_0}{V_{t-1}} = \frac{a_{t-1}\,\lambda}{V_{t-1}} .
@@ -1128,7 +1136,7 @@ claim(
     },
 )
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Shift of the samples for a constant error of 0.01 in the predicted noise, against the variance of the coordinate from 0.01 to 10000 on a logarithmic axis. The curve is near 0 for small variances, at minus 0.015 for a pixel of variance one quarter, at minus 0.27 for the mean color with variance 77, and falls to below minus 1 at the right end."}, "figure": {"name": "fig-shift", "caption": "What the error $b = 0.01$ in $\\hat\\epsilon$ does to a coordinate of the samples, by its variance $\\lambda$ in the data. A small variance pulls the samples back into place. The mean color of 32×32 pixels is a coordinate of large variance, and is moved far."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Shift of the samples for a constant error of 0.01 in the predicted noise, against the variance of the coordinate from 0.01 to 10000 on a logarithmic axis. The curve is near 0 for small variances, at minus 0.015 for a pixel of variance one quarter, at minus 0.27 for the mean color with variance 77, and falls to minus 2 at the right end."}, "figure": {"name": "fig-shift", "caption": "What the error $b = 0.01$ in $\\hat\\epsilon$ does to a coordinate of the samples, by its variance $\\lambda$ in the data. A small variance pulls the samples back into place. The mean color of 32×32 pixels is a coordinate of large variance, and is moved far."}}
 lams = torch.logspace(-2, 4, 61)
 fig, ax = plt.subplots(figsize=(6, 3.2))
 ax.semilogx(lams, [shift(value, 0.01) for value in lams], color=MODEL)
@@ -1149,14 +1157,14 @@ plt.show()
 one_pixel, color = shift(0.25, 0.01), shift(77, 0.01)
 print(f"shift of one pixel {one_pixel:.3f}, of the mean {color:.2f}")
 share = 0.01**2 / floor_two.mean()
-print(f"loss: {0.01**2:.0e}, or {share:.2%} of the two modes' floor")
+print(f"loss: {0.01**2:.0e}, or {share:.2%} of the two humps' floor")
 
 # %% [markdown]
-# The mean color is such a coordinate. The sum of the $d$ pixels over $\sqrt d$ is one axis of a rotated system, its noise is standard normal, and its variance is $\lambda = v\,(1 + (d-1)\rho)$, 77 in our example. A bias $b$ in every pixel is $\sqrt d\,b$ on this axis, and the shift of the mean is $1/\sqrt d$ of the shift there, so {eq}`eq:bias-gain` holds for the mean with $b$ itself. An error of 0.01 in $\hat\epsilon$ moves every sample's mean by $-0.27$, in pixels that span 2. The same error moves a pixel that stands alone by $-0.015$: its data has a small variance, and at each step the denoiser pulls it back.
+# If every two pixels have the same correlation, the mean color is such a coordinate. The sum of the $d$ pixels over $\sqrt d$ is one axis of a rotated system, uncorrelated with the other axes. Its noise is standard normal, and its variance is $\lambda = v\,(1 + (d-1)\rho)$, 77 in our example. A bias $b$ in every pixel is $\sqrt d\,b$ on this axis, and the shift of the mean is $1/\sqrt d$ of the shift there, so {eq}`eq:bias-gain` holds for the mean with $b$ itself. An error of 0.01 in $\hat\epsilon$ moves every sample's mean by $-0.27$, in pixels that span 2. The same error moves a pixel that stands alone by $-0.015$: its data has a small variance, and at each step the denoiser pulls it back.
 #
 # ## Where tutorials go wrong
 #
-# The next cell computes the numbers for this section, for the pixel with two modes.
+# The next cell computes the numbers for this section, for the pixel with two humps. The covariance of the noise with its best guess is the mean square of the guess, by the tower rule. So their correlation is the root of that mean square, which {eq}`eq:floor-from-guess` makes 1 minus the floor; with the step's noise it is $\sqrt{\beta_t}/s$ times as large.
 
 # %% tags=["nbval-check-output"]
 print("   t  floor  correlation with all noise, with the step's")
@@ -1190,11 +1198,11 @@ for name, off in scores.items():
 #
 # *Two noises.* A published listing draws one noise to make $x_t$, and a second one to compare the answer with. The second is independent of everything that is shown. Its conditional mean is zero, so by {eq}`eq:best-guess` the best network answers zero, and the loss stays at 1.00. The right guess would even be punished: it scores 1.49, against 0.51 with the noise that is in $x_t$.
 #
-# *No $t$, or another one.* One model's `forward` takes no $t$, and inside its blocks a new $t$ is drawn at random for the embedding. Both can learn {eq}`eq:blind-guess` at best. The loss falls and looks healthy, 0.326 in our example, and the samples are too narrow.
+# *No $t$, or another one.* One model's `forward` takes no $t$, and inside its blocks a new $t$ is drawn at random for the embedding. A $t$ that has nothing to do with $x$ is worth no more than none: the model can learn {eq}`eq:blind-guess` at best. The loss falls and looks healthy, 0.326 in our example, and the samples are too narrow.
 #
-# *The wrong average.* Where $t$ or the picture is unknown, an average is taken with equal weights. The weights are those of Bayes' rule, $p(t \mid x)$ or $w_n(x_t)$; the claims of {eq}`eq:blind-guess` and {eq}`eq:set-guess` reject the plain mean.
+# *The wrong average.* Where $t$ or the picture is unknown, one sees averages with equal weights. The right weights are those of Bayes' rule, $p(t \mid x)$ or $w_n(x_t)$; the claims of {eq}`eq:blind-guess` and {eq}`eq:set-guess` reject the plain mean.
 #
-# *The sign of the score.* Some codes use $\hat\epsilon = s\,\nabla\log q$. The noise points downhill, the score uphill. With the wrong sign the loss is 2.47, worse than no answer, and each step of a sampler leads away from the data.
+# *The sign of the score.* Some code uses $\hat\epsilon = s\,\nabla\log q$. The noise points downhill, the score uphill. With the wrong sign the loss is 2.47, worse than no answer, and each step of a sampler leads away from the data.
 #
 # ## Exercises
 #
@@ -1243,7 +1251,7 @@ check.average_floor(average_floor)
 # :class: dropdown
 # :::
 #
-# Take {eq}`eq:gaussian-floor` with $v = 1/4$ for each $t$ from 1 to 1000, and average. The floor is 0.173, so 0.10 is below what any network can do. Look for the mistake in the report: a mean over too many values, small $t$ left out, or the loss on something else than $\bar\epsilon_t$.
+# Take {eq}`eq:gaussian-floor` with $v = 1/4$ for each $t$ from 1 to 1000, and average. The floor is 0.173, so 0.10 is below what any network can do. Look for the mistake in the report: a sum divided by too many values, small $t$ left out, or the loss on something else than $\bar\epsilon_t$.
 
 # %% tags=["solution", "nbval-check-output"]
 t = torch.arange(1, T + 1)
@@ -1275,7 +1283,7 @@ check.step_mean(step_mean)
 # :class: dropdown
 # :::
 #
-# By {eq}`eq:step-noise-share`, $\mathbb E[\bar\epsilon_t \mid x_t] = (s/\sqrt{\beta_t})\,\mathbb E[\epsilon_t \mid x_t]$. Insert it: $\tfrac{\beta_t}{s}\cdot\tfrac{s}{\sqrt{\beta_t}} = \sqrt{\beta_t}$, so the mean is $\bigl(x_t - \sqrt{\beta_t}\;\mathbb E[\epsilon_t \mid x_t]\bigr)/\sqrt{\alpha_t}$. It is the step {eq}`def:step` solved for $x_{t-1}$. A published sampler has this formula, but feeds it the guess of *all* noise, which is larger by $s/\sqrt{\beta_t}$. The cell runs both on the pixel with two modes. With the right answer the samples have the data's standard deviation, 1.02, and the modes a width of 0.19, close to the data's 0.20. With the guess of all noise every sample ends up far too close to the middle of its mode, and the width is 0.08.
+# By {eq}`eq:step-noise-share`, $\mathbb E[\bar\epsilon_t \mid x_t] = (s/\sqrt{\beta_t})\,\mathbb E[\epsilon_t \mid x_t]$. Insert it: $\tfrac{\beta_t}{s}\cdot\tfrac{s}{\sqrt{\beta_t}} = \sqrt{\beta_t}$, so the mean is $\bigl(x_t - \sqrt{\beta_t}\;\mathbb E[\epsilon_t \mid x_t]\bigr)/\sqrt{\alpha_t}$. It is the step {eq}`def:step` solved for $x_{t-1}$. A published sampler has this formula, but feeds it the guess of *all* noise, which is larger by $s/\sqrt{\beta_t}$. The cell runs both on the pixel with two humps. With the right answer the samples have the data's standard deviation, 1.02, and the humps a width of 0.19, close to the data's 0.20. With the guess of all noise every sample ends up far too close to the middle of its hump, and the width is 0.08.
 
 
 # %% tags=["solution", "nbval-check-output"]
@@ -1302,8 +1310,8 @@ def walk(ratio):
 right = walk(lambda t: beta[t].sqrt() / s[t])
 wrong = walk(lambda t: 1.0)
 for name, drawn in (("step's noise", right), ("all noise", wrong)):
-    mode_width = (drawn - drawn.sign()).std()
-    print(f"{name:12}: std {drawn.std():.2f}, width {mode_width:.2f}")
+    hump_width = (drawn - drawn.sign()).std()
+    print(f"{name:12}: std {drawn.std():.2f}, width {hump_width:.2f}")
 
 # %% [markdown]
 # :::{solution-end}

@@ -47,6 +47,7 @@ def test_average_floor():
         return sum(v * ratio / (v * ratio + 1) for ratio in snr[1:].tolist()) / 1000
 
     optimal.average_floor(floor(0.25))
+    optimal.average_floor(0.173)
     mmse = sum(0.25 / (0.25 * ratio + 1) for ratio in snr[1:].tolist()) / 1000
     for wrong, message in [
         (floor(1), "variance 1"),

@@ -63,7 +63,7 @@ function plane({ alpha_bar, points, mixture }, state, change) {
   const area = plot({
     name: "the plane of x t",
     x: { range: PLANE.x, label: ["first coordinate"] },
-    y: { range: PLANE.y, label: ["second coordinate"] },
+    y: { range: PLANE.y, parts: 3, label: ["second coordinate"] },
     height: 366,
   });
   const density = heatMap(area, "muted", {
@@ -137,7 +137,7 @@ function timeline({ T, alpha_bar, mixture }, state, change) {
   const area = plot({
     name: "the predicted noise at this point over t",
     x: { range: [1, T], label: ["step ", symbol("t")] },
-    y: { range: NOISE_RANGE, label: ["predicted noise: → solid, ↑ dashed"] },
+    y: { range: NOISE_RANGE, parts: 3, label: ["predicted noise: → solid, ↑ dashed"] },
     height: 190,
   });
   const [right, up] = ["model", "model ex-second"].map((kind) => curve(area, kind, []));
