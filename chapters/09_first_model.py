@@ -15,7 +15,7 @@
 # 45 minutes to read, longer if you play; it runs in less than a minute on one core of a laptop's CPU, and needs no GPU. You need the jump of chapter 2, the posterior of chapter 4, the loss $L_{\mathrm{simple}}$ of chapter 7 and the best denoiser of chapter 8.
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Five square panels of 1500 points, from left to right at t = 200, 80, 40, 15 and 0. At t = 200 the points form one round cloud. At t = 80 the cloud has a faint hole in its middle, at t = 40 it is a thick ring, at t = 15 eight blurred clusters appear on the ring, and at t = 0 there are eight small separate clusters."}, "figure": {"name": "fig-way-back", "caption": "The way back, walked by the exact denoiser of chapter 8: noise at the left, 200 small steps, eight clusters at the right. A network will have to imitate this. See how late the clusters appear."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Five square panels of 1500 points, from left to right at t = 200, 40, 25, 12 and 0. At t = 200 and t = 40 the points form one round cloud. At t = 25 it has a thin middle, at t = 12 it is a ring of eight blurred clusters, and at t = 0 there are eight small separate clusters."}, "figure": {"name": "fig-way-back", "caption": "The way back, walked by the exact denoiser of chapter 8: noise at the left, 200 small steps, eight clusters at the right. A network will have to imitate this. See how late they appear."}}
 import matplotlib.pyplot as plt
 import torch
 
@@ -56,7 +56,7 @@ def clouds(panels, names, columns, colors=MODEL, inches=6.6):
 x_T = torch.randn(1500, 2)
 denoise = exact.exact_denoiser(schedule, ring)
 walk = [x_T, *sample(ddpm(), schedule, denoise, x_T)]
-stops = [200, 80, 40, 15, 0]
+stops = [200, 40, 25, 12, 0]
 clouds(
     [walk[200 - t] for t in stops],
     [f"$t = {t}$" for t in stops],
@@ -288,7 +288,7 @@ claim(
 # %%
 from copy import deepcopy
 
-settings = Settings(steps=3000, batch=256, learning_rate=5e-3)
+settings = Settings(steps=3000, batch=256, learning_rate=8e-3)
 torch.manual_seed(0)
 run = Run(MLP(2, 64), settings)
 losses, best = [], None
@@ -439,7 +439,7 @@ claim(
 # %% [markdown]
 # So a network can be judged at every $t$ by the distance of its loss from the floor. The figure does it for ours.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Loss against t from 1 to 200, on a logarithmic scale. A solid line, the floor, falls from 0.99 at t = 1 to about 0.3 at t = 20, stays on a slope, and falls below 0.01 at t = 200. Dots for the network lie on the line, except at the right end, where the floor is lowest and they stay above it. A dashed line far below the floor for most of the way is the network's own error; it meets the dots at the right end."}, "figure": {"name": "fig-loss", "caption": "The loss of the trained network at each $t$ (dots) lies on the floor of chapter 8 (line). What the eye cannot see between the two is the network's own error, drawn by itself (dashed), the only part that more training could remove. Only near $t = T$, where almost nothing but noise is left to predict, is it larger than the floor."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Loss against t from 1 to 200, on a logarithmic scale. A solid line, the floor, falls from about 1 at t = 1 to about a half at t = 15, rises a little until t = 45, and then falls, below one ten-thousandth at t = 200. Dots for the network lie on the line, except at the right end, where they stay above it. A dashed line, the network's own error, lies far below the floor for most of the way and meets the dots at the right end."}, "figure": {"name": "fig-loss", "caption": "The loss of the trained network at each $t$ (dots) lies on the floor of chapter 8 (line). What the eye cannot see between the two is the network's own error, drawn by itself (dashed), the only part that more training could remove. Only near $t = T$, where almost nothing but noise is left to predict, is it larger than the floor."}}
 torch.manual_seed(3)
 many = 500
 each = torch.arange(1, T + 1).repeat_interleave(many)
@@ -474,7 +474,7 @@ late = losses[-1000:]
 print(f"late batches: {late.min():.2f} to {late.max():.2f}")
 
 # %% [markdown]
-# Of the loss, 98 % cannot be avoided, by any network. This is why loss curves look as if nothing happened for most of a training, and why two models with the same loss up to the second digit can differ in their samples.
+# Of the loss, 98 % cannot be avoided, by any network. This is why loss curves look as if nothing happened for most of a training, and why two models with nearly the same loss can differ in their samples: 2 % of the loss is all that they differ in.
 #
 # Look also at the last line, the range of the last thousand batches. The smallest loss of a late batch is *below the floor*, which no network can be on average. It is luck: easy times and easy points met in one batch.
 #
@@ -643,26 +643,24 @@ claim(
 )
 
 # %% [markdown]
-# Two finite samples of the *same* distribution do not have distance zero. So a distance needs its own floor: the distance of two draws from the data. And it needs an error bar, from repeated draws. We take four times 1000 points for each measurement. Two more numbers tell what kind of error it is. The first is the spread of the points around their nearest center, divided by $\varsigma$: above 1 the clusters are too wide, below 1 too narrow. The second is the share of strays, points farther than $4\varsigma$ from every center, of which the data have three in ten thousand.
+# Two finite samples of the *same* distribution do not have distance zero. So a distance needs its own floor: the distance of two draws from the data. And it needs an error bar, from repeated draws. We take four times 1000 points for each measurement. One more number tells what kind of error it is: the spread of the points around their nearest center, divided by $\varsigma$. Above 1 the clusters are too wide, below 1 too narrow. Points farther than $4\varsigma$ from every center are *strays* and left out of it. Of the data, three in ten thousand are strays, since a normal point of the plane is farther than $4\varsigma$ from its center with probability $e^{-8}$.
 
 
 # %%
 def measure(x, name, parts=4, digits=2):
-    """The sliced distance, the relative width and the strays."""
+    """The sliced distance and the relative width."""
     truth = exact.draw(ring, len(x), seeded(8))
     pairs = zip(x.chunk(parts), truth.chunk(parts), strict=True)
     far = torch.stack([sliced(*pair) for pair in pairs])
     nearest = torch.cdist(x, means).amin(1)
     inside = nearest <= 4 * width
     wide = (nearest[inside].square().mean() / 2).sqrt() / width
-    away = 100 * (~inside).double().mean()
     print(
-        f"{name:<15}{far.mean():.2f}±{far.std():.2f}"
-        f"{wide:>6.{digits}f}{away:>6.0f}%"
+        f"{name:<15}{far.mean():.2f}±{far.std():.2f}{wide:>6.{digits}f}"
     )
 
 
-head = f"{'':15}{'distance':>9}{'width':>6}{'strays':>7}"
+head = f"{'':15}{'distance':>9}{'width':>6}"
 N = 4000
 q_T = exact.noised(schedule, ring, T)  # the true end, almost N(0, I)
 
@@ -718,11 +716,11 @@ for name, var in both:
     measure(x_0, f"network, {name}", digits=1)
 
 # %% [markdown]
-# Look at the distances first. None of them is clearly larger than the floor of 0.033 plus its error bar. By this instrument nothing is wrong with any of the runs. Even a start that is wrong, 50 steps that leave a factor of 0.78 on the data, costs nothing. This ring forgives it: which cluster a point belongs to is decided by its direction from zero, and $\mathcal N(0, I)$ has all directions alike. Data whose clusters have unequal shares do not forgive it: {eq}`eq:start-weights` says how the shares move, and chapter 3 measured it.
+# In the table β~ stands for $\tilde\beta_t$. Look at the distances first. Two draws of the data are 0.04 ± 0.01 apart, and no run is farther than 0.06: this instrument hardly tells them apart. Even a start that is wrong, 50 steps that leave a factor of 0.78 on the data, costs nothing. This ring forgives it: which cluster a point belongs to is decided by its direction from zero, and $\mathcal N(0, I)$ has all directions alike. Data whose clusters have unequal shares do not forgive it: {eq}`eq:start-weights` says how the shares move, and chapter 3 measured it.
 #
-# The width is the sharper instrument. With $\tilde\beta_t$ exact steps make the clusters too narrow, 0.92 of their width even with 200 steps; with $\beta_t$ they make them too wide, by 4 % with 200 steps and by 15 % with 20. The network adds more than either. It makes clusters too wide by about a fifth: 1.23 where the exact denoiser has 1.04, and 1.13 where it has 0.92. At small $t$, where $\sigma_t$ is small and nothing later can repair it, its own error acts like noise that nobody ordered.
+# The width is the sharper instrument. With $\tilde\beta_t$ exact steps make the clusters too narrow, 0.92 of their width even with 200 steps; with $\beta_t$ they make them too wide, by 5 % with 200 steps and by 14 % with 20. The network adds more than either: its clusters are WTILDE and WBETA times as wide as those of the data. At small $t$, where $\sigma_t$ is small and nothing later can repair it, its own error acts like noise that nobody ordered.
 #
-# So the order of the errors is: the network, then the variance, then the number of steps if there are at least 50 or so, and the start cannot be seen. Look also at the last row. The variance that is further from right gives the better result, because the error of the variance and that of the network have opposite signs. Two errors that cancel are no reason for trust, and a better network would make that sampler worse.
+# So the network is the largest error here, then comes the variance, and the start cannot be seen. Look also at the last two rows. The variance that is further from right gives the better result, because the error of the variance and that of the network have opposite signs. Two errors that cancel are no reason for trust, and a better network would make that sampler worse.
 #
 # ## Too narrow, by how much?
 #
@@ -735,13 +733,19 @@ for name, var in both:
 # and {eq}`eq:ring-denoiser` with $\bar m = 0$ says $\epsilon^* = s\,x_t/D_t$. Insert this into line 2 of {eq}`def:algorithm-2`, where $s = \sqrt{1-\bar\alpha_t}$ cancels:
 #
 # $$
-# x_{t-1} = \frac{1}{\sqrt{\alpha_t}}\Bigl(x_t - \frac{\beta_t}{s}\,\frac{s\,x_t}{D_t}\Bigr) + \sigma_t z = \frac{1}{\sqrt{\alpha_t}}\Bigl(1 - \frac{\beta_t}{D_t}\Bigr)x_t + \sigma_t z .
+# \begin{aligned}
+# x_{t-1} &= \frac{1}{\sqrt{\alpha_t}}\Bigl(x_t - \frac{\beta_t}{s}\,\frac{s\,x_t}{D_t}\Bigr) + \sigma_t z\\
+# &= \frac{1}{\sqrt{\alpha_t}}\Bigl(1 - \frac{\beta_t}{D_t}\Bigr)x_t + \sigma_t z .
+# \end{aligned}
 # $$
 #
 # One forward step takes the variance $D_{t-1}$ to $D_t = \alpha_t D_{t-1} + \beta_t$, by {eq}`eq:variance-step`. So $D_t - \beta_t = \alpha_t D_{t-1}$, and the factor of $x_t$ becomes
 #
 # $$
-# \frac{1}{\sqrt{\alpha_t}}\,\frac{D_t - \beta_t}{D_t} = \frac{1}{\sqrt{\alpha_t}}\,\frac{\alpha_t D_{t-1}}{D_t} = \sqrt{\alpha_t}\,\frac{D_{t-1}}{D_t} .
+# \begin{aligned}
+# \frac{1}{\sqrt{\alpha_t}}\,\frac{D_t - \beta_t}{D_t} &= \frac{1}{\sqrt{\alpha_t}}\,\frac{\alpha_t D_{t-1}}{D_t}\\
+# &= \sqrt{\alpha_t}\,\frac{D_{t-1}}{D_t} .
+# \end{aligned}
 # $$ (eq:step-factor)
 #
 # Write $V_t$ for the variance of the *sampler's* $x_t$. It starts at $V_T = D_T$. The fresh $z$ is independent of $x_t$, so the variances add:
@@ -871,7 +875,7 @@ for name, var in both:
     print(f"200 steps, {name:<2}: predicted width {one:.2f}")
 
 # %% [markdown]
-# The recursion says 0.90 and 1.03 for 200 steps, and the table has 0.92 and 1.04. The rest is owed to the early steps, where clusters are not yet separate.
+# The recursion says 0.90 and 1.03 for 200 steps, and the table has 0.92 and 1.05. The rest is owed to the early steps, where clusters are not yet separate.
 #
 # ## The sampler in your browser
 #
@@ -919,7 +923,7 @@ explorable(
 )
 
 # %% [markdown]
-# The shares hardly move, down to the smallest number of steps: by symmetry, no cluster is preferred. What suffers first are the points between the clusters. Exchange the network for the exact denoiser at the same number of steps, and see which of them remain: those are the fault of the steps.
+# Down to ten steps or so the counts stay about even: by symmetry, no cluster is preferred. What suffers first are the points between the clusters. Exchange the network for the exact denoiser at the same number of steps, and see how many of them remain: those are the fault of the steps. Then take a variance of 0 and 200 steps. The exact denoiser still fills all eight clusters, on their inner sides. SENTENCE
 #
 # ## Where tutorials go wrong
 #
@@ -1027,11 +1031,11 @@ for t in (20, 60, 120):
 # %% [markdown]
 # The columns are the standard deviation of all coordinates, the distance to the data, the relative width of the clusters, and the share of strays. Now the mistakes one by one.
 #
-# *The coefficient $\sqrt{1-\alpha_t}$.* A published line 2 has $\sqrt{1-\alpha_t}$ where $\beta_t/\sqrt{1-\bar\alpha_t}$ belongs, and leaves out $z$. Not one point arrives: all are strays, on a ring half as large. With $z$ the mistake is harder to see: the distance is 0.04, and only the width tells, 0.53 of what it should be. Too much noise is removed in every step.
+# *The coefficient $\sqrt{1-\alpha_t}$.* A published line 2 has $\sqrt{1-\alpha_t}$ where $\beta_t/\sqrt{1-\bar\alpha_t}$ belongs, and leaves out $z$. Not one point arrives: all are strays, on a ring half as large. With $z$ the mistake is harder to see: only the width tells it, 0.54 of what it should be. Too much noise is removed in every step.
 #
-# *$z$ left out.* Sampling "without randomness" sounds tidy. The points end in the clusters, but on their inner side, with a standard deviation of 0.87 in place of 1, and a distance several times the floor. {numref}`ex-collapse` shows the mechanism in its pure form, where nothing is left at all. (There is a right way to leave out $z$; it needs another mean, and chapter 17 has it.)
+# *$z$ left out.* Sampling "without randomness" sounds tidy. The points end in the clusters, but on their inner side, with a standard deviation of 0.87 in place of 1, and four times the distance of the right program. {numref}`ex-collapse` shows the mechanism in its pure form, where nothing is left at all. (There is a right way to leave out $z$; it needs another mean, and chapter 17 has it.)
 #
-# *No bars in training.* With $\alpha_t$ in the place of $\bar\alpha_t$ in line 4, the student learns to remove a little noise from nearly clean points. Here that suffices: it sends every point to the nearest center, and by symmetry the centers get equal shares. On pictures it does not, since a real network would have to judge inputs that are far noisier than any it has seen. A test on data as kind as ours would pass this mistake, and the claim under {eq}`def:algorithm-1` does not.
+# *No bars in training.* With $\alpha_t$ in the place of $\bar\alpha_t$ in line 4, the student learns to remove a little noise from nearly clean points. Here that suffices: it sends every point to the nearest center, and by symmetry the centers get equal shares. The student is a formula, though, and knows what to answer everywhere. A real network that was trained so would have to judge inputs far noisier than any it has seen, and data less symmetric would show it too. A test by samples on our data would pass this mistake, and the claim under {eq}`def:algorithm-1` does not.
 #
 # *Not told $t$.* The blind student averages over all times that are likely for the point it sees. The standard deviation of its samples is 0.59, and two of three are strays.
 #
@@ -1039,14 +1043,17 @@ for t in (20, 60, 120):
 #
 # *A start at some $t$ below $T$.* A sampler that starts its loop at $t = 100$ with pure noise is forgiven by the ring once more. Another starts from a noised *picture* and shows the result as a sample. The last lines of the output show what that is: started from data at $t = 20$, the coordinates of the result have a correlation of 0.95 with those that were put in. It is a copy. From $t = 120$ on, nothing of the start is left.
 #
-# *A second noise.* One listing draws the noise inside a function that returns only $x_t$, and then draws another one as the target. Its loss is $1 + \mathbb E\,\hat\epsilon^2$ in each coordinate, by {eq}`eq:second-noise`. The network that makes it smallest answers 0 to everything, and a sampler that believes it removes no noise at all: the standard deviation in the table is 253. A loss that stays at 1.00 is the mark of this mistake.
+# *A second noise.* One listing draws the noise inside a function that returns only $x_t$, and then draws another one as the target. Its loss is $1 + \mathbb E\,\hat\epsilon^2$ in each coordinate, by {eq}`eq:second-noise`. The network that makes it smallest answers 0 to everything, and a sampler that believes it removes no noise at all: the standard deviation in the table is 247. A loss that stays at 1.00 is the mark of this mistake.
 #
 # *The noise of the step.* Texts say that the network predicts "the noise that was added in step $t$", $\epsilon_t$. A network trained to do that learns $\mathbb E[\epsilon_t \mid x_t]$, which is $\sqrt{\beta_t/(1-\bar\alpha_t)}\;\epsilon^*$ by {eq}`eq:step-noise-share`. With the sampler of {eq}`def:algorithm-2` this leaves most of the noise in: 99 of 100 points are strays.
 #
-# *A loop over t.* Some programs take one batch and go through $t = 1, \dots, T$ with it, or draw one $t$ for the whole batch. The gradient is right on average. But how noisy is it? Look at the loss $\ell$ of one point at one time. Write $m_t$ for its mean and $v_t$ for its variance at a given $t$. If each of $B$ points has a $t$ of its own, the batch is a mean of $B$ independent losses, each of variance $\operatorname{Var}_t[m_t] + \mathbb E_t[v_t]$, the variance between times plus the average variance within a time. If all share one $t$, only the second part is averaged:
+# *A loop over t.* Some programs take one batch and go through $t = 1, \dots, T$ with it, or draw one $t$ for the whole batch. The gradient is right on average. But how noisy is it? Look at the loss $\ell$ of one point at one time. Write $m_t$ for its mean and $v_t$ for its variance at a given $t$. If each of $B$ points has a $t$ of its own, the batch is a mean of $B$ independent losses, each of variance $\operatorname{Var}_t[m_t] + \mathbb E_t[v_t]$: by the law of total variance, the variance between times plus the average variance within a time. If all share one $t$, only the second part is averaged:
 #
 # $$
-# \operatorname{Var}_\text{own} = \frac{\operatorname{Var}_t[m_t] + \mathbb E_t[v_t]}{B}, \qquad \operatorname{Var}_\text{shared} = \operatorname{Var}_t[m_t] + \frac{\mathbb E_t[v_t]}{B} .
+# \begin{aligned}
+# \operatorname{Var}_\mathrm{own} &= \frac{\operatorname{Var}_t[m_t] + \mathbb E_t[v_t]}{B},\\
+# \operatorname{Var}_\mathrm{shared} &= \operatorname{Var}_t[m_t] + \frac{\mathbb E_t[v_t]}{B} .
+# \end{aligned}
 # $$ (eq:shared-t)
 
 # %% tags=["claim"]
@@ -1090,15 +1097,15 @@ def mean_own_error(network):
     return torch.stack(own).mean()
 
 
-print(f"smallest loss of a batch: {losses.min():.2f}")
+print(f"smallest loss of a batch: {losses.min():.1f}")
 print(f"in the first third of the steps: {3 * best[0] < len(losses)}")
-print(f"own error then:    {mean_own_error(best[1]):.3f}")
+print(f"own error then:      {mean_own_error(best[1]):.2f}")
 print(f"own error, average: {mean_own_error(network):.3f}")
 
 # %% [markdown]
-# So the loss of a batch with a shared $t$ scatters by 0.247 and not by 0.029, and one would need 71 times as many batches to know the gradient as well. Times are drawn, for each point anew.
+# So the loss of a batch with a shared $t$ scatters eight times as much, and the number of batches that it takes to know it as well grows with the square of that. Times are drawn, for each point anew.
 #
-# *The best checkpoint.* Many programs keep the weights of the step with the smallest loss. By the middle lines of this output, that was step 555 of 4000, with a batch loss of 0.13, far below the floor of 0.212. It was the luckiest batch and not the best network: the own error of its weights is 0.0318, nine times that of the averaged weights at the end, 0.0035. Keep the last weights, or an average, or choose by a loss over many batches with fixed noise.
+# *The best checkpoint.* Many programs keep the weights of the step with the smallest loss. The middle lines of this output show what they keep: weights from the first third of the training, with a batch loss far below the floor. That was the luckiest batch and not the best network. The own error of its weights is CKPT, that of the averaged weights at the end 0.003. Keep the last weights, or an average, or choose by a loss over many batches with fixed noise.
 #
 # ## Exercises
 #
@@ -1107,7 +1114,7 @@ print(f"own error, average: {mean_own_error(network):.3f}")
 # :::{exercise} Two losses
 # :label: ex-two-losses
 #
-# Two networks are trained on the same data, and their losses settle at 0.215 and 0.224. Chapter 8 gives the floor for these data: 0.212. How many times as large is the second network's own error, as a root mean square?
+# Two networks are trained on the same data, and their losses settle at 0.215 and 0.224. The floor for these data is 0.212. How many times as large is the second network's own error, as a root mean square?
 # :::
 
 # %%
