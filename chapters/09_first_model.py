@@ -158,7 +158,7 @@ for steps, first, last in [
 # \end{aligned}
 # $$ (def:algorithm-1)
 #
-# Line 3 draws what chapter 2 called $\bar\epsilon_t$, all the noise in $x_t$ ({eq}`eq:jump`). The *same* $\epsilon$ stands in line 4 twice: once inside, where it makes $x_t$, and once as the target. As programs do, we take a batch of points at once, each with a $t$ and an $\epsilon$ of its own, and let Adam choose the length of the step. They also take the mean over the coordinates where line 4 has their sum, a factor that Adam divides out.
+# Line 3 draws what chapter 2 called $\bar\epsilon_t$, all the noise in $x_t$: see {eq}`eq:jump`. The *same* $\epsilon$ stands in line 4 twice: once inside, where it makes $x_t$, and once as the target. As programs do, we take a batch of points at once, each with a $t$ and an $\epsilon$ of its own, and let Adam choose the length of the step. They also take the mean over the coordinates where line 4 has their sum, a factor that Adam divides out.
 #
 # The network is a plain one: three hidden layers of 64 numbers each. It is given the two coordinates of $x_t$, and the time as 64 sines and cosines of $t$ (chapter 10 explains them).
 
