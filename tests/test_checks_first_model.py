@@ -48,6 +48,13 @@ def test_stride(capsys):
     with pytest.raises(Mistake, match="z is missing"):
         check.stride(lambda x, e, z, t, u: stride(x, e, 0 * z, t, u))
 
+    def with_beta(x, e, z, t, u):
+        mu = stride(x, e, 0 * z, t, u)
+        return mu + (1 - alpha_bar[t] / alpha_bar[u]).sqrt() * z
+
+    with pytest.raises(Mistake, match="forward stride"):
+        check.stride(with_beta)
+
     def anew(x, e, z, t, u):
         x_0 = (x - (1 - alpha_bar[t]).sqrt() * e) / alpha_bar[t].sqrt()
         return diffusion.noise(schedule, x_0, u, z)
@@ -63,6 +70,7 @@ def test_collapsed():
     for wrong, message in [
         (float(alpha_bar[-1]), "take the root"),
         (1.0, "put in"),
+        (0, "no factor is zero"),
         (0.9**0.5, "last one alone"),
     ]:
         with pytest.raises(Mistake, match=message):

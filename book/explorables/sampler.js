@@ -74,9 +74,15 @@ function silu(values) {
 
 function multiply({ inputs, outputs, weight, bias }, from, to) {
   for (let j = 0; j < outputs; j++) {
-    let sum = bias[j];
-    for (let k = 0, w = j * inputs; k < inputs; k++, w++) sum += weight[w] * from[k];
-    to[j] = sum;
+    // Four sums, since the next addition need not wait for the last; inputs is a multiple of 4.
+    let [p, q, r, s] = [bias[j], 0, 0, 0];
+    for (let k = 0, w = j * inputs; k < inputs; k += 4, w += 4) {
+      p += weight[w] * from[k];
+      q += weight[w + 1] * from[k + 1];
+      r += weight[w + 2] * from[k + 2];
+      s += weight[w + 3] * from[k + 3];
+    }
+    to[j] = p + q + (r + s);
   }
 }
 
@@ -244,10 +250,10 @@ function dot(area, points) {
   return d;
 }
 
-/** The ways of the first dozen points so far. */
+/** The ways of the first five points so far. */
 function trail(area, frames) {
   let d = "";
-  for (let i = 0; i < 24 && frames.length > 1; i += 2) {
+  for (let i = 0; i < 10 && frames.length > 1; i += 2) {
     d += `M${Array.from(frames, (points) => onPlot(area, points, i)).join("L")}`;
   }
   return d;
@@ -330,8 +336,8 @@ function settings(model, state, change) {
 function report({ means, width, truth, floor }, state) {
   const sentence = liveSentence();
   const question = element("p", { class: "ex-question" });
-  question.append("With how few steps do all eight clusters still get their share, and with how few ");
-  question.append("does no point stay between them? Is the network or the number of steps to blame?");
+  question.append("From 200 steps downward: do the eight counts become uneven first, or do points stay ");
+  question.append("between the clusters? And is the network to blame for it, or the number of steps?");
   const draw = () => {
     const points = state.path[state.at];
     const { counts, strays } = census(points, means, width);
@@ -341,7 +347,7 @@ function report({ means, width, truth, floor }, state) {
       `After step ${state.at} of ${state.n}, at `,
       symbol("t"),
       ` = ${state.times[state.at]}: each cluster holds ${shares} of the ${POINTS} points, `,
-      `${strays} lie far from all; the distance to the data is ${distance} `,
+      `${strays} ${strays === 1 ? "lies" : "lie"} far from all; the distance to the data is ${distance} `,
       `(of the data itself, drawn again: ${format(floor)}).`,
     );
   };

@@ -61,6 +61,10 @@ def stride(function: Callable[[Tensor, Tensor, Tensor, int, int], Tensor]) -> No
                 x_u(t, u, root=False)
             ),
             "The mean is right, but z is missing.": x_u(t, u, noise=0.0),
+            "The mean is right. This is the variance of the forward stride, beta; the posterior's "
+            "has the factor (1 − alpha_bar_u) / (1 − alpha_bar_t).": (
+                x_u(t, u, noise=float(((1 - _alpha_bar[t]) / (1 - _alpha_bar[u])).sqrt()))
+            ),
             "This noises x_0_hat anew, by the jump to u: it forgets x_t, where the posterior "
             "stays close to it.": (
                 _alpha_bar[u].sqrt() * (x_t - s * eps) / a + (1 - _alpha_bar[u]).sqrt() * z
@@ -86,6 +90,7 @@ def collapsed(std: Any) -> None:
         {
             "That is the variance: take the root.": right**2,
             "It would be 1 if the noise were put in.": 1.0,
+            "Nearly, but no factor is zero: multiply the 200 of them.": 0.0,
             "That is the noise in x_T, not what is left of it.": sqrt(1 - right**2),
             "The factors multiply over all 200 steps. This is the last one alone.": (
                 sqrt(1 - float(_beta[-1]))
