@@ -701,7 +701,7 @@ pull = 1 / (1 + directions[-1] * short.snr[-1])
 print(f"its mean after 50 steps, times {pull:.2f}")
 
 # %% [markdown]
-# The integral says what the sampler did, to within 0.01, that is two standard errors. The formula for the mean is rougher: the mixture loses more of its mean than a normal distribution would. For a small SNR it says that the mean loses the share $V\,\mathrm{SNR}(T)$, so the damage falls in proportion to $\bar\alpha_T$. At $4\cdot10^{-5}$ nothing of it can be seen.
+# The integral says what the sampler did, to within 0.01, about two standard errors. The formula for the mean is rougher: the mixture loses more of its mean than a normal distribution would. For a small SNR it says that the mean loses the share $V\,\mathrm{SNR}(T)$, so the damage falls in proportion to $\bar\alpha_T$. At $4\cdot10^{-5}$ nothing of it can be seen.
 #
 # The $V$ in it deserves a second look. Each direction in which the data vary has a variance of its own, and those of many pixels together vary more than a pixel does. For the digits the largest variance of a direction is 2.79. After a start from $\mathcal N(0, I)$ at the end of 50 steps, the formula leaves 0.19 of the mean along it. In photographs such a direction is the brightness of the whole picture. {cite:t}`lin2024` report that large published models, whose schedules do not quite end in noise, draw pictures of medium brightness only. Part of their cure is a schedule with $\mathrm{SNR}(T) = 0$; it needs a network that predicts something other than the noise, such as the $v$ of {eq}`def:v` in chapter 7.
 #
