@@ -36,6 +36,7 @@ def test_pencil():
         (0.408, "standard deviation"),
         (0.24, "upside down"),
         (0.75, "precisions do"),
+        (6, "reciprocal"),
     ]:
         with pytest.raises(Mistake, match=message):
             posterior.pencil(..., var)
@@ -43,7 +44,12 @@ def test_pencil():
 
 def test_hardly():
     posterior.hardly(11)
-    for wrong, message in [(10, "round up"), (230, "alpha_bar is 0.1"), (2, "1 − g_t")]:
+    for wrong, message in [
+        (10, "round up"),
+        (10.5, "whole steps"),
+        (230, "alpha_bar is 0.1"),
+        (2, "1 − g_t"),
+    ]:
         with pytest.raises(Mistake, match=message):
             posterior.hardly(wrong)
 

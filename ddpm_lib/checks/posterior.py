@@ -56,6 +56,8 @@ def pencil(mu: Any, var: Any) -> None:
             "The fraction is upside down: a posterior is narrower than beta, not wider.": (
                 (1 - now) / (1 - before) * beta
             ),
+            "That is the precision. The variance is its reciprocal.": (1 - now)
+            / ((1 - before) * beta),
             "The variances do not add, the precisions do.": beta / alpha + 1 - before,
             "The fraction has the bars without 1 −.": before / now * beta,
         },
@@ -78,6 +80,7 @@ def hardly(steps: Any) -> None:
             "You asked when x_t pulls with 10 % or more. Take 1 − g_t.": 2,
         },
         "Eleven steps: about as many as the pull has in its denominator, 1 / 0.1.",
+        rtol=0.005,
     )
 
 
