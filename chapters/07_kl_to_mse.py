@@ -1060,7 +1060,7 @@ for name, one in (("linear", schedule), ("cosine", cosine())):
     print(f"  weight of ε: {w[2]:.2f} at 2, {w[T]:.3g} at T")
     print(f"  t = T has {w[T] / w[2:].sum():.1%} of the total")
     cost, of_v = 1e-4 * w[T], 1e-4 * v_weight(one)[T]
-    print(f"  off by 0.01 at T: {cost:.1e}, v {of_v:.1e}")
+    print(f"  0.01 off at T: {cost:.1e}, v {of_v:.1e}")
 
 # %% [markdown]
 # The two curves cross at $t = 260$ with the linear schedule, at 497 with the cosine schedule, and always where the SNR is 1. The choice of $\sigma_t^2$ is felt only at the smallest $t$. With the cosine schedule the right end may surprise you: the weight of the $\epsilon$-error climbs to 500 at $t = T$, where at $t = 2$ it is 0.56. There $x_t$ is so nearly the noise that the best network has next to no error, and what a step costs is the weight times the error. But a real network that is off by 0.01 in $\hat\epsilon$ pays 0.05 nats for each pixel at this step alone. Off by 0.01 in $\hat v$, it pays $1.2 \cdot 10^{-10}$: the curve of $\hat v$ does not rise. The last step has 97.4 % of the whole weight of the $\epsilon$-error, and that is why the level of $L_{\mathrm{simple}}$ is scaled without it.
