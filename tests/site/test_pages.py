@@ -73,7 +73,10 @@ def test_the_search_finds_a_chapter_with_the_network_off(new_page, address, name
     page.keyboard.press("Control+k")
     page.locator("dialog input[type=search]").fill(max(title.split(), key=len))
     page.keyboard.press("Enter")
-    page.locator(f"#search-results a[href*='{name}']").first.click()
+    result = page.locator(f"#search-results a[href*='{name}']").first
+    result.wait_for()
+    page.wait_for_load_state("networkidle")  # each excerpt is read from its page: let them come
+    result.click()
     page.wait_for_url(f"{address}/{name}*")
 
 
