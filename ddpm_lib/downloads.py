@@ -59,9 +59,14 @@ SOURCES = (MNIST, FASHION_MNIST, CIFAR10)
 
 def data_folder() -> Path:
     """DDPM_DATA, or a folder in the user's cache."""
+    return Path(os.environ.get("DDPM_DATA") or cache_folder()).expanduser()
+
+
+def cache_folder() -> Path:
+    """Where this user's system keeps what a program can make again."""
     import pooch
 
-    return Path(os.environ.get("DDPM_DATA") or pooch.os_cache("ddpm_lib")).expanduser()
+    return Path(pooch.os_cache("ddpm_lib"))
 
 
 def fetch(source: Source, file: str) -> Path:

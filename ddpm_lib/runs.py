@@ -1,5 +1,10 @@
-"""Runs: folders that hold a checkpoint, pictures, and a JSON of settings and results."""
+"""Runs: folders that hold a checkpoint, pictures, and a JSON of settings and results.
 
+`once` is for those who need a trained model and not a folder, such as the chapters of the course:
+the first of them trains it, the others read it.
+"""
+
+import hashlib
 import json
 import math
 import platform
@@ -10,18 +15,30 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from filelock import FileLock
 from matplotlib.figure import Figure
 from torch import Tensor
 from tqdm import tqdm
 
-from ddpm_lib import __version__, bound, checkpoints, evaluation, plotting, recipes, training
+from ddpm_lib import (
+    __version__,
+    bound,
+    checkpoints,
+    diffusion,
+    downloads,
+    evaluation,
+    plotting,
+    recipes,
+    training,
+)
 from ddpm_lib.checkpoints import Checkpoint
 from ddpm_lib.recipes import Examples, Model, Recipe
 from ddpm_lib.training import Record
 
 CHECKPOINT = "checkpoint.safetensors"  # the name of the file in a run's folder
 NOTED = 1000  # points of the loss curve
-SAVED = 50  # of them for each checkpoint
+SAVED = 50  # of them for each checkpoint, and for each row of the losses by time
+BINS = 20  # of times, in such a row
 COMPARED = 1000  # samples for a Fréchet distance
 
 
@@ -89,16 +106,22 @@ def train(
     settings = recipe.settings
     schedule, network, parameterization = recipes.build(recipe)
     run = training.Run(network.to(device), settings)
-    about: dict[str, Any] = {"recipe": recipes.to_json(recipe), "losses": []}
+    about: dict[str, Any] = {"recipe": recipes.to_json(recipe), "losses": [], "losses_by_time": []}
     about |= {"seconds": 0.0, "cpu_seconds": 0.0}
     if checkpoint is not None:
         checkpoints.restore(run, checkpoint)
         about = checkpoint.about
     every = max(1, settings.steps // NOTED)
+    by_time = LossesByTime(schedule.T, device)
     records = training.train(
-        run, schedule, parameterization, examples.train.to(device), prepare=recipes.prepare
+        run,
+        schedule,
+        parameterization,
+        examples.train.to(device),
+        prepare=recipes.prepare,
+        loss=by_time.loss,
     )
-    records = _noted(records, about, every)
+    records = _noted(records, about, every, by_time)
     records = checkpoints.checkpointed(records, run, file, every=SAVED * every, about=about)
     with tqdm(records, recipe.name, settings.steps, initial=run.step, unit="step") as bar:
         for record in bar:
@@ -108,7 +131,9 @@ def train(
     return recipes.trained(recipe, run.average.state_dict(), device), about
 
 
-def _noted(records: Iterator[Record], about: dict[str, Any], every: int) -> Iterator[Record]:
+def _noted(
+    records: Iterator[Record], about: dict[str, Any], every: int, by_time: "LossesByTime"
+) -> Iterator[Record]:
     """The same records; `about` learns the mean loss of each `every` steps, and the time spent.
 
     Before a checkpoint is written, so that its curve goes to its step and a resumed run has it all.
@@ -122,15 +147,75 @@ def _noted(records: Iterator[Record], about: dict[str, Any], every: int) -> Iter
             _ = record.loss  # raises where it is no number
             about["losses"].append([record.step, float(total) / every])
             total = 0.0
+        if record.step % (SAVED * every) == 0:
+            about["losses_by_time"].append([record.step, by_time.read()])
         about["seconds"] = before[0] + time.perf_counter() - start[0]
         about["cpu_seconds"] = before[1] + time.process_time() - start[1]
         yield record
+
+
+class LossesByTime:
+    """The loss of training, and the mean of what it was at times of the same twentieth of 1..T.
+
+    The mean over all times hides which noise levels are learned already. This costs no further
+    network call, and no wait for the device before `read`.
+    """
+
+    def __init__(self, T: int, device: torch.device) -> None:
+        self.T = T
+        self.sums = torch.zeros(2, BINS, device=device)  # of losses, and how many
+
+    def loss(self, *args: Any, t: Tensor, **kwargs: Any) -> Tensor:
+        """diffusion.loss, with its arguments."""
+        losses = diffusion.loss(*args, t=t, **kwargs)
+        bins = ((t - 1) * BINS // self.T).to(losses.device, non_blocking=True)
+        found = losses.detach().float()
+        self.sums.index_add_(1, bins, torch.stack([found, torch.ones_like(found)]))
+        return losses
+
+    def read(self) -> list[float | None]:
+        """The means since the last reading; None where no time was drawn."""
+        sums, counts = self.sums.tolist()
+        self.sums.zero_()
+        return [total / n if n else None for total, n in zip(sums, counts, strict=True)]
 
 
 def recent(losses: list[list[float]]) -> float:
     """The mean of the last twentieth of what was noted, since single batches differ a lot."""
     last = [loss for _, loss in losses[-max(1, len(losses) // 20) :]]
     return sum(last) / len(last)
+
+
+def once(recipe: Recipe, device: torch.device | None = None) -> tuple[Model, dict[str, Any]]:
+    """What `train` returns, from the user's cache if the same was trained before.
+
+    The same is: this recipe, trained by this code on such a device. Who comes while another process
+    trains it waits for that; what was interrupted goes on.
+    """
+    device = device or torch.device("cpu")
+    file = (
+        downloads.cache_folder()
+        / "runs"
+        / f"{recipe.name}-{_fingerprint(recipe, device)}.safetensors"
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_suffix(".lock")):
+        checkpoint = checkpoints.load(file) if file.exists() else None
+        return train(recipe, checkpoint, recipes.examples(recipe), file, device)
+
+
+def _fingerprint(recipe: Recipe, device: torch.device) -> str:
+    """Of all that decides what training gives, the data apart."""
+    package = Path(__file__).parent
+    files = [
+        package / f"{name}.py" for name in ("schedules", "diffusion", "data", "recipes", "training")
+    ]
+    digest = hashlib.sha256(
+        json.dumps([recipes.to_json(recipe), torch.__version__, device.type]).encode()
+    )
+    for path in sorted([*files, *package.glob("networks/*.py")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 # Pictures

@@ -30,6 +30,7 @@ QUIET = ["--IPKernelApp.log_level=ERROR"]  # kernels warn that a local socket is
 def one_thread_per_kernel(app: Sphinx) -> None:
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = "1"
+    os.environ["TQDM_DISABLE"] = "1"  # on a page, a progress bar stands still
 
 
 def outdated(
@@ -58,10 +59,12 @@ def execute(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     if not todo:
         return
     logger.info("executing %d of %d chapters", len(todo), len(env.found_docs))
+    # Who asks for more time first: the chapter that trains, before those that use what it trained.
+    todo.sort(key=lambda chapter: -_timeout(app, chapter[1]))
     failures = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # the work is in the kernels' processes
         running = {
-            pool.submit(_run, path, notebook, app.config.nb_execution_timeout): (path, notebook)
+            pool.submit(_run, path, notebook, _timeout(app, notebook)): (path, notebook)
             for path, notebook in todo
         }
         for future in as_completed(running):
@@ -101,12 +104,17 @@ def script(env: BuildEnvironment, doc: str) -> Path | None:
     return path if path.suffix == ".py" else None
 
 
+def _timeout(app: Sphinx, notebook: NotebookNode) -> int:
+    """Seconds for one cell: the chapter's own word, or the book's."""
+    own = notebook.metadata.get("mystnb", {})
+    return own.get("execution_timeout", app.config.nb_execution_timeout)
+
+
 def _run(path: Path, notebook: NotebookNode, timeout: int) -> ExecutionResult:
-    own = notebook.metadata.get("mystnb", {}).get("execution_timeout", timeout)
     cwd = str(path.parent)
     try:
         return single_nb_execution(
-            notebook, cwd=cwd, timeout=own, allow_errors=False, extra_arguments=QUIET
+            notebook, cwd=cwd, timeout=timeout, allow_errors=False, extra_arguments=QUIET
         )
     except DeadKernelError as error:
         return ExecutionResult(notebook, cwd, 0.0, error, "the kernel died: out of memory?")

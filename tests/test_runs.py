@@ -1,0 +1,162 @@
+"""A trained model for all who need the same one, and the loss at each noise level."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ddpm_lib import diffusion, downloads, recipes, runs, schedules, training
+from ddpm_lib.recipes import RECIPES, Part
+from ddpm_lib.training import Settings
+
+SMALL = replace(
+    RECIPES["ring"],
+    network=Part("mlp", {"width": 8}),
+    schedule=Part("cosine", {"T": 20}),
+    settings=Settings(steps=12, batch=8),
+)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(downloads, "cache_folder", lambda: tmp_path)
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """The steps that training took, in order."""
+    taken = []
+    train = training.train
+
+    def noted(*args, **kwargs):
+        for record in train(*args, **kwargs):
+            taken.append(record.step)
+            yield record
+
+    monkeypatch.setattr(training, "train", noted)
+    return taken
+
+
+def weights(model):
+    x_t = torch.randn(5, 2, generator=torch.Generator().manual_seed(0))
+    return model.denoise(x_t, 7).x_0
+
+
+def test_the_first_call_trains_and_the_second_reads(steps):
+    first, about = runs.once(SMALL)
+    assert steps == [*range(1, 13)]
+    second, again = runs.once(SMALL)
+    assert steps == [*range(1, 13)] and again["losses"] == about["losses"]
+    assert torch.equal(weights(first), weights(second))
+
+
+def test_it_is_what_training_gives(tmp_path):
+    model, about = runs.once(SMALL)
+    examples = recipes.examples(SMALL)
+    other, told = runs.train(SMALL, None, examples, tmp_path / "other.safetensors", CPU)
+    assert torch.equal(weights(model), weights(other))
+    assert about["losses"] == told["losses"] and about["losses_by_time"] == told["losses_by_time"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(SMALL, settings=Settings(steps=12, batch=8, seed=1)),
+        replace(SMALL, network=Part("mlp", {"width": 12})),
+        replace(SMALL, parameterization=Part("eps")),
+    ],
+    ids=["seed", "network", "parameterization"],
+)
+def test_another_recipe_is_trained_for_itself(steps, other):
+    runs.once(SMALL)
+    model, _ = runs.once(other)
+    assert len(steps) == 24 and model.recipe == other
+
+
+def test_other_code_or_another_torch_trains_anew(steps, tmp_path, monkeypatch):
+    runs.once(SMALL)
+    monkeypatch.setattr(torch, "__version__", "99.0")
+    runs.once(SMALL)
+    assert len(steps) == 24
+    folder = tmp_path / "package"
+    for name in ("schedules", "diffusion", "data", "recipes", "training", "networks/unet"):
+        path = folder / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name, "utf-8")
+    monkeypatch.setattr(runs, "__file__", str(folder / "runs.py"))
+    runs.once(SMALL)
+    (folder / "networks/unet.py").write_text("changed", "utf-8")
+    runs.once(SMALL)
+    assert len(steps) == 48
+
+
+def test_what_was_interrupted_goes_on(steps, monkeypatch):
+    monkeypatch.setattr(runs, "SAVED", 4)
+    whole, about = runs.once(replace(SMALL, name="whole"))
+    steps.clear()
+    rate = training.learning_rate
+
+    def killed(settings, step):
+        if step == 7 and 6 in steps and len(steps) == 6:
+            raise KeyboardInterrupt
+        return rate(settings, step)
+
+    monkeypatch.setattr(training, "learning_rate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        runs.once(SMALL)
+    model, told = runs.once(SMALL)
+    assert steps == [1, 2, 3, 4, 5, 6, *range(5, 13)]
+    assert torch.equal(weights(model), weights(whole)) and told["losses"] == about["losses"]
+
+
+def test_two_processes_train_it_once(tmp_path):
+    code = f"""
+import torch
+from pathlib import Path
+from ddpm_lib import downloads, runs, training
+from test_runs import SMALL
+downloads.cache_folder = lambda: Path({str(tmp_path)!r})
+train = training.train
+def counted(*args, **kwargs):
+    for record in train(*args, **kwargs):
+        print("step", flush=True)
+        yield record
+training.train = counted
+runs.once(SMALL)
+"""
+    command = [sys.executable, "-c", code]
+    both = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, cwd=downloads.Path(__file__).parent)
+        for _ in range(2)
+    ]
+    printed = b"".join(process.communicate(timeout=120)[0] for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert printed.count(b"step") == SMALL.settings.steps
+
+
+def test_the_losses_by_time_are_the_means_of_the_losses():
+    schedule, x_0 = schedules.cosine(40), torch.randn(200, 2)
+    by_time = runs.LossesByTime(40, CPU)
+    t, eps = torch.randint(1, 37, (200,)), torch.randn(200, 2)
+    network = lambda x_t, t: torch.zeros_like(x_t)
+    losses = by_time.loss(schedule, network, diffusion.EPS, x_0, t=t, eps=eps)
+    assert torch.equal(losses, diffusion.loss(schedule, network, diffusion.EPS, x_0, t=t, eps=eps))
+    got = by_time.read()
+    for k in range(20):  # bins of two times: 1 and 2, 3 and 4, ...
+        inside = losses[(t == 2 * k + 1) | (t == 2 * k + 2)]
+        if k < 18:
+            assert got[k] == pytest.approx(float(inside.mean()), rel=1e-5)
+        else:
+            assert got[k] is None
+    assert by_time.read() == [None] * 20
+
+
+def test_a_run_tells_the_losses_by_time(monkeypatch):
+    monkeypatch.setattr(runs, "SAVED", 6)
+    _, about = runs.once(SMALL)
+    assert [step for step, _ in about["losses_by_time"]] == [6, 12]
+    assert all(len(row) == 20 for _, row in about["losses_by_time"])
