@@ -125,6 +125,14 @@ RECIPES = {
             settings=Settings(steps=1200),
             cpu_seconds=156,
         ),
+        Recipe(  # of the course: a page carries its weights, and runs it in plain JavaScript
+            "small_digits",
+            shape=(1, 8, 8),
+            data=Part("digits"),
+            network=Part("unet", {"channels": 1, "widths": [24, 48], "blocks": 1}),
+            settings=Settings(steps=2000),
+            cpu_seconds=120,
+        ),
         Recipe(
             "shapes",
             shape=(3, 32, 32),
