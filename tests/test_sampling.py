@@ -250,6 +250,26 @@ def test_no_noise_at_the_last_step(step: Step) -> None:
         close(x, x_0.expand_as(x))
 
 
+def test_the_last_step_of_heun_looks_half_way_to_the_data() -> None:
+    schedule, asked = linear(), []
+
+    def denoise(x_t: Tensor, t: int) -> Prediction:
+        asked.append(t)
+        return Prediction(torch.zeros_like(x_t), x_t)
+
+    heun()(schedule, denoise, randn(2, 1), 300, 0, no_noise)
+    s = schedule.one_minus_alpha_bar.sqrt()
+    first, m = asked
+    assert first == 300 and s[m - 1] < s[300] / 2 <= s[m]
+
+
+def test_a_variance_of_zero_leaves_the_mean() -> None:
+    x_0, x_t, schedule = randn(2, seed=2), randn(4, 2), linear()
+    step = ddpm(lambda schedule, t, u: torch.zeros(()))
+    mean = posterior(schedule, x_0.expand_as(x_t), x_t, 500, 400).mean
+    close(step(schedule, point(schedule, x_0), x_t, 500, 400, torch.randn), mean)
+
+
 # The walk
 
 
