@@ -54,8 +54,7 @@ def explorable(
         if not text.strip():
             raise ValueError(f"{name}: {what} is empty: say in a sentence what the figure shows")
     folder = _folder()
-    script = _script(folder, name)
-    style = (folder / "explorables.css").read_text(encoding="utf-8")
+    script, style = _script_and_style(folder, name)
     # "<" becomes an escape, so that no text in the data can end the script.
     values = json.dumps(data, default=_packed, allow_nan=False).replace("<", "\\u003c")
     picture = _picture(still, alt)
@@ -90,8 +89,11 @@ def _folder() -> Path:
     )
 
 
-def _script(folder: Path, name: str) -> str:
-    """One explorable and all that it imports, joined to be the body of one function."""
+def _script_and_style(folder: Path, name: str) -> tuple[str, str]:
+    """One explorable and all that it imports, joined to be the body of one function; their style.
+
+    What all share is in explorables.css, and what a module alone needs in a .css of its name.
+    """
     sources = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.js")}
     names = sorted(stem for stem, source in sources.items() if f"export function {stem}(" in source)
     if name not in names:
@@ -105,7 +107,12 @@ def _script(folder: Path, name: str) -> str:
         raise ValueError(
             f"{', '.join(needed)} are joined, but more than one defines {', '.join(twice)}"
         )
-    return script
+    style = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in (folder / f"{stem}.css" for stem in ["explorables", *needed])
+        if path.exists()
+    )
+    return script, style
 
 
 def _with_imports(name: str, sources: Mapping[str, str]) -> list[str]:

@@ -166,6 +166,20 @@ def test_what_no_classic_script_can_hold_is_named(line):
 def modules_in(folder, **sources):
     for name, source in sources.items():
         (folder / f"{name}.js").write_text(source)
+    (folder / "explorables.css").write_text("/* for all */\n")
+
+
+def test_a_module_brings_its_style_with_it(tmp_path):
+    modules_in(
+        tmp_path,
+        base="export const zero = 0;\n",
+        mine='import { zero } from "./base.js";\nexport function mine() {}\n',
+        other="export function other() {}\n",
+    )
+    for name in ("base", "mine", "other"):
+        (tmp_path / f"{name}.css").write_text(f"/* for {name} */\n")
+    _, style = explore._script_and_style(tmp_path, "mine")
+    assert style == "/* for all */\n\n/* for base */\n\n/* for mine */\n"
 
 
 def test_imports_come_before_their_use_and_once(tmp_path):
@@ -177,7 +191,7 @@ def test_imports_come_before_their_use_and_once(tmp_path):
         "export function mine() {}\n",
     )
     want = "const zero = 0;\n\nconst one = zero + 1;\n\nfunction mine() {}\n"
-    assert explore._script(tmp_path, "mine") == want
+    assert explore._script_and_style(tmp_path, "mine") == (want, "/* for all */\n")
 
 
 def test_two_functions_of_one_name_are_refused(tmp_path):
@@ -187,14 +201,15 @@ def test_two_functions_of_one_name_are_refused(tmp_path):
         mine='import { zero } from "./base.js";\nexport function mine() {}\nfunction helper() {}\n',
     )
     with pytest.raises(ValueError, match="base, mine are joined, but more than one defines helper"):
-        explore._script(tmp_path, "mine")
+        explore._script_and_style(tmp_path, "mine")
 
 
-def test_the_style_touches_nothing_but_explorables():
-    style = re.sub(r"/\*.*?\*/", "", (FOLDER / "explorables.css").read_text(), flags=re.S)
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.css")), ids=lambda path: path.stem)
+def test_the_style_touches_nothing_but_explorables(path):
+    style = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.S)
     style = re.sub(r"@container [^{]+\{((?:[^{}]*\{[^{}]*\})*)\s*\}", r"\1", style)
     selectors = [s.strip() for rule in re.findall(r"([^{}]+)\{", style) for s in _split(rule)]
-    assert len(selectors) > 50
+    assert selectors
     page = r"(html|body)\[[^]]+\] (\.bd-content .*:has\(> figure)?"
     assert all(re.match(rf"({page})?\.explorable\b", s) for s in selectors), selectors
     assert "url(" not in style and "prefers-color-scheme" not in style

@@ -270,6 +270,13 @@ def test_a_variance_of_zero_leaves_the_mean() -> None:
     close(step(schedule, point(schedule, x_0), x_t, 500, 400, torch.randn), mean)
 
 
+def test_without_a_word_x_0_is_kept_where_pictures_are() -> None:
+    x_t, far = randn(2, 1, 2, 2), lambda x, t: 5 * torch.ones_like(x)
+    for sign in (1, -1):
+        x_0, _ = denoiser(linear(), lambda x, t: sign * far(x, t), X_0)(x_t, 10)
+        assert torch.equal(x_0, sign * torch.ones_like(x_t))
+
+
 # The walk
 
 

@@ -19,6 +19,8 @@ def library(tmp_path, monkeypatch):
         "ddpm_lib/other.py": "",
         "ddpm_lib/look.style": "",
         "book/explorables/core.js": "",
+        "book/explorables/figure.css": "",
+        "book/explorables/tables.css": "",
         "book/explorables/figure.js": 'import { f } from "./tables.js";\n',
         "book/explorables/tables.js": '// "./none.js"\nimport { g } from "./core.js";\n',
         "book/explorables/unused.js": "",
@@ -52,7 +54,9 @@ def test_imports_are_followed_in_every_form(library, line):
 
 def test_a_named_explorable_is_a_dependency_with_all_that_it_imports(library):
     assert used(library, "explorable('figure', {})\n") == {
+        "book/explorables/figure.css",
         "book/explorables/figure.js",
+        "book/explorables/tables.css",
         "book/explorables/tables.js",
         "book/explorables/core.js",
     }

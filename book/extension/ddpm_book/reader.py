@@ -102,14 +102,18 @@ def _files_used(source: str) -> set[Path]:
                 ROOT / "ddpm_lib" / str(node.value),
                 ROOT / "book/explorables" / str(node.value),
                 ROOT / "book/explorables" / f"{node.value}.js",
+                ROOT / "book/explorables" / f"{node.value}.css",
             ]
     return {path for path in candidates if path.is_file()}
 
 
 def _scripts_used(source: str) -> set[Path]:
-    """The modules beside it that an explorable imports."""
-    names = re.findall(r'^import .* from "\./(\w+\.js)";$', source, flags=re.M)
-    return {ROOT / "book/explorables" / name for name in names}
+    """The modules beside it that an explorable imports, and their styles."""
+    names = re.findall(r'^import .* from "\./(\w+)\.js";$', source, flags=re.M)
+    files = {
+        ROOT / "book/explorables" / f"{name}{end}" for name in names for end in (".js", ".css")
+    }
+    return {path for path in files if path.is_file()}
 
 
 def _module_files(name: str) -> list[Path]:
