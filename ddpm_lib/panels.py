@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Lock
 from typing import Any, NamedTuple
 
 import imageio.v3 as iio
@@ -53,8 +54,8 @@ class Drawing(NamedTuple):
     sentence: str
 
 
-# Settings -> after each step, a function that draws how far it is: most of them are never drawn.
-Compute = Callable[..., Iterator[Callable[[], Drawing]]]
+# After each step, a function that draws how far it is: most of them are never called.
+Job = Iterator[Callable[[], Drawing]]
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,7 @@ def sampling(model: Model, n: int = 16, frames: Sequence[int] = (1, 2, 4, 8, 16,
     return Panel(alt, _live(controls, compute, drawings[-1]), page)
 
 
-def _samples(
-    model: Model, n: int, *, steps: int, eta: float, seed: int
-) -> Iterator[Callable[[], Drawing]]:
+def _samples(model: Model, n: int, *, steps: int, eta: float, seed: int) -> Job:
     """The same pictures as recipes.walk for eta = 0, whatever the number of steps shown."""
     guess = torch.empty(0)
 
@@ -130,13 +129,7 @@ def _samples(
             way.append(guess[:1])
         x, words = guess, f"Step {k} of {steps}, at t = {times[k]}: what the model expects so far."
         if k == steps:
-            x, words = (
-                x_u,
-                (
-                    f"{n} samples of seed {seed} after {steps} {'step' if steps == 1 else 'steps'} of "
-                    f"DDIM with η = {eta:g}. Below: what the model expected of the first, on its way."
-                ),
-            )
+            x, words = x_u, f"{n} samples of seed {seed} after {steps} steps with η = {eta:g}."
         yield partial(_sheet, x, way, words)
 
 
@@ -196,9 +189,7 @@ def schedules(x_0: Tensor, frames: Sequence[int] = (50, 100, 200, 400, 700, 1000
     return Panel(alt, _live(controls, compute, drawings[-1]), page)
 
 
-def _tables(
-    x_0: Tensor, *, shape: str, T: int, beta_1: float, beta_T: float
-) -> Iterator[Callable[[], Drawing]]:
+def _tables(x_0: Tensor, *, shape: str, T: int, beta_1: float, beta_T: float) -> Job:
     schedule = SHAPES[shape](T, beta_1, beta_T)
     bits = float(bound.bits_per_dim(bound.prior_term(schedule, x_0), x_0).mean())
     sentence = (
@@ -369,41 +360,48 @@ def _recent(losses: Sequence[float]) -> float:
 # What the panels are made of
 
 
-def _live(controls: Mapping[str, Any], compute: Compute, first: Drawing) -> Any:
+def _live(controls: Mapping[str, Any], compute: Callable[..., Job], first: Drawing) -> Any:
     """The controls over what `compute` makes of their values, once one has been moved."""
     from ipywidgets import Play, VBox
 
-    widget, view, words = _frame(first)
+    widget, view, words = _frame()
     # Its button is hidden: it is here to call again and again. Before ipywidgets 8 it starts only
     # when pressed, so there, as in Colab today, a moved slider is followed to the end at once.
     clock = Play(max=2**31 - 1, interval=PAUSE, layout={"display": "none"})
     moment = SLICE if "playing" in clock.traits() else math.inf
-    job: Iterator[Callable[[], Drawing]] = iter(())
+    job: Job = iter(())
+    # JupyterLab brings a move in one thread while a tick still runs in another.
+    running, changing = Lock(), Lock()
 
     def move(change: Any = None) -> None:
         nonlocal job
-        job = compute(**{name: control.value for name, control in controls.items()})
-        clock.playing = False  # a page that was loaded anew would miss that it still is True
-        clock.playing = True
+        with changing:
+            job = compute(**{name: control.value for name, control in controls.items()})
+            clock.playing = False  # a page that was loaded anew would miss that it still is True
+            clock.playing = True
         tick()
 
     def tick(change: Any = None) -> None:
         nonlocal job
+        if not running.acquire(blocking=False):
+            return  # what runs stops by itself if there is a new job, and the next tick begins that
         try:
-            draw, done = _advance(job, moment)
-            if draw is not None:
-                show(draw())
-        except Exception as error:
-            done, job = True, iter(())
-            view.value = ""
-            words.value = _words(f"This does not work: {error} ({type(error).__name__})")
-        if done:
-            clock.playing = False
+            mine = job
+            drawing, done = _advance(mine, moment, lambda: job is not mine)
+            with changing:
+                if job is mine and drawing is not None:
+                    show(drawing)
+                if job is mine and done:
+                    job = iter(())
+                    clock.playing = False
+        finally:
+            running.release()
 
     def show(drawing: Drawing) -> None:
         view.value = _image(drawing.picture, drawing.sentence)
         words.value = _words(drawing.sentence)
 
+    show(first)
     clock.observe(tick, "value")
     for control in controls.values():
         control.observe(move, "value")
@@ -411,26 +409,25 @@ def _live(controls: Mapping[str, Any], compute: Compute, first: Drawing) -> Any:
     return VBox([*controls.values(), widget, clock])
 
 
-def _advance(
-    job: Iterator[Callable[[], Drawing]], seconds: float
-) -> tuple[Callable[[], Drawing] | None, bool]:
-    """Take steps for so long, one at least: how to draw the latest, and whether it was the last."""
-    end, latest = time.perf_counter() + seconds, None
-    while (draw := next(job, None)) is not None:
-        latest = draw
-        if time.perf_counter() >= end:
-            return latest, False
-    return latest, True
+def _advance(job: Job, seconds: float, stopped: Callable[[], bool]) -> tuple[Drawing | None, bool]:
+    """Take steps for so long, one at least: what the latest shows, and whether there is no more."""
+    end, latest, done = time.perf_counter() + seconds, None, False
+    try:
+        while not done and not stopped():
+            draw = next(job, None)
+            latest, done = draw or latest, draw is None
+            if time.perf_counter() >= end:
+                break
+        return None if latest is None or stopped() else latest(), done
+    except Exception as error:
+        return Drawing(b"", f"This does not work: {error} ({type(error).__name__})"), True
 
 
-def _frame(first: Drawing | None = None) -> tuple[Any, Any, Any]:
+def _frame() -> tuple[Any, Any, Any]:
     """A box with a place for a picture and one for words, and these two."""
     from ipywidgets import HTML, VBox
 
     view, words = HTML(), HTML()  # and not Image, which has no alternative text
-    if first is not None:
-        view.value = _image(first.picture, first.sentence)
-        words.value = _words(first.sentence)
     return VBox([view, words]), view, words
 
 
@@ -457,7 +454,7 @@ def _page(
     )
 
 
-def _last(job: Iterator[Callable[[], Drawing]]) -> Drawing:
+def _last(job: Job) -> Drawing:
     *_, draw = job
     return draw()
 
@@ -475,6 +472,8 @@ def _png(figure: Figure) -> bytes:
 
 
 def _image(png: bytes, alt: str) -> str:
+    if not png:
+        return ""
     return f'<img src="{_uri(png)}" alt="{html.escape(alt)}" style="width: min(100%, 600px)">'
 
 

@@ -3,11 +3,13 @@
 import base64
 import io
 import json
+import math
 import re
 import subprocess
 import sys
 import threading
 from types import SimpleNamespace
+from typing import ClassVar
 
 import imageio.v3 as iio
 import ipywidgets
@@ -143,7 +145,7 @@ def test_the_sliders_draw_the_samples_of_the_library(panel, model):
     *_, x_0 = recipes.walk(model, 3, seed=7, steps=4)
     got, want = pixels(view(panel).value), sheet(x_0)
     np.testing.assert_array_equal(got[: len(want)], want)
-    assert words(panel).startswith("3 samples of seed 7 after 4 steps of DDIM with η = 0.")
+    assert words(panel).startswith("3 samples of seed 7 after 4 steps with η = 0.")
     control(panel, "η").value = 1.0
     tick(panel, 10)
     assert "with η = 1." in words(panel)
@@ -208,6 +210,39 @@ def test_a_tick_that_comes_late_does_nothing(panel, denoise):
     clock(panel).value += 1
     assert len(denoise.times) == asked
     assert view(panel).value == shown
+
+
+def test_a_move_in_another_thread_stops_what_runs_at_its_next_step(model, denoise, monkeypatch):
+    """JupyterLab answers the messages of widgets in several threads."""
+    monkeypatch.setattr(panels, "SLICE", math.inf)
+    panel = panels.sampling(model, n=3, frames=(1, 4))
+    denoise.times.clear()
+    inside, go_on = threading.Event(), threading.Event()
+    said = []
+    panel.widget.children[-2].children[1].observe(lambda change: said.append(change.new), "value")
+
+    def ask(self, x_t, t):
+        if t == 98:
+            inside.set()
+            assert go_on.wait(60)
+        return answer(self, x_t, t)
+
+    answer = Denoiser.__call__
+    monkeypatch.setattr(Denoiser, "__call__", ask)
+    first = threading.Thread(target=lambda: setattr(control(panel, "steps"), "value", 100))
+    first.start()
+    assert inside.wait(60)
+    control(panel, "steps").value = 2  # returns at once, though the other is still in its step
+    assert denoise.times == [100, 99]
+    go_on.set()
+    first.join()
+    assert denoise.times == [100, 99, 98]
+    assert not said  # a cancelled computation draws nothing
+    assert clock(panel).playing
+    tick(panel)
+    assert denoise.times == [100, 99, 98, 100, 50]
+    assert [text.split(" with")[0] for text in said] == ["3 samples of seed 0 after 2 steps"]
+    assert not clock(panel).playing
 
 
 def test_a_browser_that_was_loaded_anew_hears_of_the_next_move(panel):
@@ -326,7 +361,7 @@ WAITS = {"tolist", "item", "__float__", "__int__", "__bool__", "cpu", "numpy"}
 class Watched(torch.Tensor):
     """A tensor that notes when somebody looks at it."""
 
-    looks: list[str] = []
+    looks: ClassVar[list[str]] = []
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
