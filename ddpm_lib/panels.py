@@ -127,10 +127,10 @@ def _samples(model: Model, n: int, *, steps: int, eta: float, seed: int) -> Job:
     for k, x_u in enumerate(walk, start=1):
         if k in stops:
             way.append(guess[:1])
-        x, words = guess, f"Step {k} of {steps}, at t = {times[k]}: what the model expects so far."
+        x, what = guess, f"Step {k} of {steps}, at t = {times[k]}: what the model expects so far."
         if k == steps:
-            x, words = x_u, f"{n} samples of seed {seed} after {steps} steps with η = {eta:g}."
-        yield partial(_sheet, x, way, words)
+            x, what = x_u, f"{n} samples of seed {seed} after {steps} steps with η = {eta:g}."
+        yield partial(_sheet, x, way, f"{what} Below: what it expected of the first, on its way.")
 
 
 def _sheet(x: Tensor, way: Sequence[Tensor], sentence: str) -> Drawing:
@@ -324,7 +324,8 @@ def _training(history: History, whole: History, steps: int) -> Figure:
     figure.subplots_adjust(0.1, 0.12, 0.98, 0.94, wspace=0.3, hspace=0.55)
     window = min(20, 1 + steps // 50, len(history.losses))
     means = torch.tensor(history.losses).unfold(0, window, 1).mean(1)
-    axes["loss"].set(title=f"loss, mean of {window} steps", yscale="log", xlabel="step")
+    title = "loss of each step" if window == 1 else f"loss, mean of {window} steps"
+    axes["loss"].set(title=title, yscale="log", xlabel="step")
     axes["loss"].plot(history.steps[window - 1 :], means, "-", color=MODEL)
     axes["by time"].set(title="loss at each $t$, latest in color", yscale="log", xlabel="$t/T$")
     t = [(k + 0.5) / BINS for k in range(BINS)]
