@@ -38,8 +38,8 @@ from ddpm_lib.sampling import ddim, sample, strided
 from ddpm_lib.schedules import Schedule, cosine, linear
 from ddpm_lib.training import Record
 
-SLICE = 0.1  # seconds for which one tick computes; a moved slider waits no longer, but for one step
-PAUSE = 50  # milliseconds from a tick to the next, if the kernel is done by then
+SLICE = 0.2  # seconds for which one tick computes; a moved slider waits no longer, but for one step
+PAUSE = 20  # milliseconds from a tick to the next, if the kernel is done by then
 ACROSS = 8  # pictures in a row
 OFTEN = 0.5  # seconds at least from one sentence of a monitor to the next
 SHARE = 10  # pauses between its pictures, in times that drawing one takes: it costs a tenth at most
@@ -129,7 +129,8 @@ def _samples(model: Model, n: int, *, steps: int, eta: float, seed: int) -> Job:
             way.append(guess[:1])
         x, what = guess, f"Step {k} of {steps}, at t = {times[k]}: what the model expects so far."
         if k == steps:
-            x, what = x_u, f"{n} samples of seed {seed} after {steps} steps with η = {eta:g}."
+            count = "1 step" if steps == 1 else f"{steps} steps"
+            x, what = x_u, f"{n} samples of seed {seed} after {count} with η = {eta:g}."
         yield partial(_sheet, x, way, f"{what} Below: what it expected of the first, on its way.")
 
 
