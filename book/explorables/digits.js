@@ -319,8 +319,8 @@ function controls({ strides }, state, { change, begin, set }) {
 function report(model, state) {
   const sentence = liveSentence();
   const question = element("p", { class: "ex-question" });
-  question.append("Fork the run and change one setting of B at a time. Which settings make B draw other digits ");
-  question.append("from the same noise, and which only draw the same digits less cleanly?");
+  question.append("Fork the run and change one setting of B at a time. From the same noise, which settings draw ");
+  question.append("other digits than A, which the same ones less cleanly, and which none at all?");
   const draw = () => sentence.say(...status(state), ...values(state), ...difference(state));
   return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
 }
