@@ -240,6 +240,7 @@ class Model(NamedTuple):
     schedule: Schedule
     denoise: Denoiser
     device: torch.device
+    network: nn.Module  # what `denoise` decodes: to read it in another way, or to take it along
 
 
 def trained(recipe: Recipe, average: Mapping[str, Tensor], device: torch.device) -> Model:
@@ -248,7 +249,7 @@ def trained(recipe: Recipe, average: Mapping[str, Tensor], device: torch.device)
     checkpoints.fill(network, dict(average))
     network.to(device).eval()
     denoise = sampling.denoiser(schedule, network, parameterization, recipe.clip)
-    return Model(recipe, schedule, denoise, device)
+    return Model(recipe, schedule, denoise, device, network)
 
 
 def walk(model: Model, n: int, seed: int, steps: int | None = None) -> Iterator[Tensor]:

@@ -24,6 +24,7 @@ ORDER = [
     "sampling",
     "training",
     "checkpoints",
+    "quantization",
     "evaluation",
     "plotting",
     "explore",

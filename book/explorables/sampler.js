@@ -1,7 +1,9 @@
 // Chapter 9: a trained network draws points in this page, step by step, from a seed.
 
 import { button, choice, curve, element, format, liveSentence, note, plot, randn, random, slider, symbol } from "./core.js";
-import { alphaBar, linearBeta, posterior } from "./schedules.js";
+import { alphaBar, linearBeta } from "./schedules.js";
+import { sinusoidal, strided } from "./time.js";
+import { ddpmStep, walk } from "./walk.js";
 
 const POINTS = 320; // 40 for each of the eight clusters
 const DIRECTIONS = 32; // of the sliced distance
@@ -21,13 +23,6 @@ export function halves({ base64 }) {
     const size = exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction;
     return bits >> 15 ? -size : size;
   });
-}
-
-/** sin(w_j t) and cos(w_j t) (networks.embedding.Sinusoidal). */
-export function sinusoidal(dim, t, longest = 10000) {
-  const angle = (_, j) => t * Math.exp((-Math.log(longest) * j) / (dim / 2 - 1));
-  const angles = Array.from({ length: dim / 2 }, angle);
-  return Float64Array.from([...angles.map(Math.sin), ...angles.map(Math.cos)]);
 }
 
 /** networks.tiny.MLP for points in the plane; flat: its weights and biases, layer after layer. */
@@ -106,31 +101,12 @@ export function bestDenoiser(means, width, alpha_bar) {
   };
 }
 
-/** The n + 1 times of n equal strides: T, ..., 0 (sampling.strided). */
-export function strided(T, n) {
-  return Array.from({ length: n + 1 }, (_, i) => Math.floor((T * (n - i)) / n));
-}
-
-/** x_T and what follows it (sampling.sample with sampling.ddpm); variance: "beta_tilde", "beta" or "zero". */
-export function walk({ alpha_bar, predict, times, variance, seed, count }) {
+/** The points of x_T and what follows it; variance: "beta_tilde", "beta" or "zero". */
+export function paths({ alpha_bar, predict, times, variance, seed, count }) {
   const uniform = random(seed);
-  let x_t = randn(uniform, 2 * count);
-  const path = [x_t];
-  for (let i = 0; i + 1 < times.length; i++) {
-    const [t, u] = [times[i], times[i + 1]];
-    const [a, s] = [Math.sqrt(alpha_bar[t]), Math.sqrt(1 - alpha_bar[t])];
-    const q = posterior(alpha_bar[t], alpha_bar[u]);
-    const squared = { beta_tilde: q.variance, beta: 1 - alpha_bar[t] / alpha_bar[u], zero: 0 };
-    const sigma = u ? Math.sqrt(squared[variance]) : 0; // noise on x_0 would only be seen
-    const eps = predict(x_t, t);
-    const z = u ? randn(uniform, 2 * count) : null;
-    x_t = x_t.map((value, k) => {
-      const x_0 = (value - s * eps[k]) / a;
-      return q.fromX0 * x_0 + q.fromXt * value + (z ? sigma * z[k] : 0);
-    });
-    path.push(x_t);
-  }
-  return path;
+  const x_T = randn(uniform, 2 * count);
+  const run = walk({ alpha_bar, predict, times, step: ddpmStep(variance), x_T, uniform });
+  return Array.from(run, ({ x_t }) => x_t);
 }
 
 /** Points of the data from a seed; even: the clusters in turn, so that each has exactly its share. */
@@ -202,7 +178,7 @@ export function sampler(stage, { T, beta_1, beta_T, means, width, hidden, weight
 function takeSteps(model, state, news) {
   const { T, alpha_bar, predict } = model;
   state.times = strided(T, state.n);
-  state.path = walk({ ...state, alpha_bar, predict: predict[state.predict], count: POINTS });
+  state.path = paths({ ...state, alpha_bar, predict: predict[state.predict], count: POINTS });
   if (!("at" in news)) state.at = state.n; // a new setting shows its samples
 }
 

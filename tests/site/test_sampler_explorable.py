@@ -161,12 +161,13 @@ def test_the_page_draws_the_points_of_the_library(  # noqa: PLR0917
         "sampler",
         """(async () => {
           const { alphaBar, linearBeta } = await import("/schedules.js");
+          const { strided } = await import("/time.js");
           const { T, beta_1, beta_T, means, width, hidden, weights, n, variance } = input;
           const alpha_bar = alphaBar(linearBeta(T, beta_1, beta_T));
           const predict = input.predict === "network"
             ? m.mlp(m.halves(weights), hidden) : m.bestDenoiser(means, width, alpha_bar);
-          const times = m.strided(T, n);
-          return m.walk({ alpha_bar, predict, times, variance, seed: 1, count: 320 })
+          const times = strided(T, n);
+          return m.paths({ alpha_bar, predict, times, variance, seed: 1, count: 320 })
             .map((x) => [...x]);
         })()""",
         {**data, "weights": explore._packed(data["weights"]), "predict": predict}

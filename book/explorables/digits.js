@@ -1,0 +1,357 @@
+// Chapter 14: the course's own network draws digits in this page; two samplers may start from one noise.
+
+import { button, choice, element, format, liveSentence, picture, ramp, randn, random, slider, symbol } from "./core.js";
+import { alphaBar, cosineBeta } from "./schedules.js";
+import { strided } from "./time.js";
+import { ddimStep, ddpmStep, walk } from "./walk.js";
+import { unet, unpackLayers } from "./network.js";
+
+const SIDE = 8;
+const MANY = 16; // digits, four by four
+const GAP = 2; // pixels between them
+const GRAYS = [-1, 1]; // black and white
+const STRIDES = [1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000];
+const SLICE = 40; // milliseconds of work between two looks at the page
+const SAMPLERS = ["ddim", "ddpm"];
+const VARIANCES = ["beta_tilde", "beta", "zero"];
+const CLIPS = ["x_0", "none", "x_t"];
+const FIRST = { sampler: "ddim", n: 20, eta: 0, variance: "beta_tilde", clip: "x_0" };
+
+// ------------------------------------------------------------------------------------------ numbers
+
+/** The steps of a run, one network call each: { t, x_t, x_0 } for `count` pictures from a seed. */
+export function drawing({ alpha_bar, predict }, { sampler, n, eta, variance, clip }, seed, count) {
+  const uniform = random(seed);
+  const x_T = randn(uniform, count * SIDE ** 2);
+  const step = sampler === "ddim" ? ddimStep(eta) : ddpmStep(variance);
+  return walk({ alpha_bar, predict, times: strided(alpha_bar.length - 1, n), step, x_T, uniform, clip });
+}
+
+/** Pictures side by side in a square, black between them, as one picture. */
+export function mosaic(pictures, count) {
+  const [width, across] = [widthOf(count), Math.sqrt(count)];
+  const out = new Float64Array(width * width).fill(GRAYS[0]);
+  for (let i = 0; i < pictures.length; i++) {
+    const [k, p] = [Math.floor(i / SIDE ** 2), i % SIDE ** 2];
+    const row = Math.floor(k / across) * (SIDE + GAP) + Math.floor(p / SIDE);
+    out[row * width + (k % across) * (SIDE + GAP) + (p % SIDE)] = pictures[i];
+  }
+  return out;
+}
+
+function widthOf(count) {
+  return Math.sqrt(count) * (SIDE + GAP) - GAP;
+}
+
+/** The root of the mean squared difference. */
+export function distance(x, y) {
+  return Math.sqrt(x.reduce((sum, value, i) => sum + (value - y[i]) ** 2, 0) / x.length);
+}
+
+// ------------------------------------------------------------------------------------------- a run
+
+/** Takes steps in slices, so that the page stays alive; what starts later ends what is under way. */
+function runner(model, state, show) {
+  let latest = 0;
+  const stop = () => {
+    latest += 1;
+    state.running = false;
+  };
+  const start = async (again) => {
+    stop();
+    const own = latest;
+    const runs = state.settings.slice(0, state.forked ? 2 : 1);
+    const keys = runs.map((settings) => JSON.stringify([settings, state.seed, state.count]));
+    // The other run of a fork stays as it is, if it is complete.
+    const stays = (k) => !again && keys[k] === state.keys[k] && state.frames[k].length > runs[k].n;
+    state.frames = runs.map((_, k) => (stays(k) ? state.frames[k] : []));
+    state.keys = keys;
+    state.running = true;
+    const walks = runs.map((settings) => drawing(model, settings, state.seed, state.count));
+    const share = (k) => state.frames[k].length / (runs[k].n + 1);
+    for (let rest = performance.now(); ; ) {
+      // The one that is behind takes the next step, so that both arrive together.
+      const k = runs.length > 1 && share(1) < share(0) ? 1 : 0;
+      if (share(k) === 1) break;
+      state.frames[k].push(walks[k].next().value);
+      if (performance.now() - rest < SLICE) continue;
+      show();
+      await new Promise((ready) => setTimeout(ready));
+      if (own !== latest) return;
+      rest = performance.now();
+    }
+    state.running = false;
+    show();
+  };
+  return { start, stop };
+}
+
+/** Which step of run k is looked at: the slider counts those of A, and B shows the same share of its own. */
+function looked(state, k) {
+  const [{ n }, own] = [state.settings[0], state.settings[k]];
+  return Math.round((state.at / n) * own.n);
+}
+
+/** What is to be seen of run k, or nothing if it has not come so far and nobody follows it. */
+function seen(state, k) {
+  const frames = state.frames[k] ?? [];
+  return frames[looked(state, k)] ?? (state.follow ? frames.at(-1) : undefined);
+}
+
+// --------------------------------------------------------------------------------------- the figure
+
+/** Build the explorable; data: { T, weights }, of pictures of 8 by 8 and the cosine schedule. */
+export function digits(stage, { T, weights }) {
+  const layers = unpackLayers(weights);
+  const model = {
+    T,
+    alpha_bar: alphaBar(cosineBeta(T)),
+    strides: STRIDES.filter((n) => n <= T),
+    predict: (x_t, t) => unet(layers, { data: x_t, side: SIDE, channels: 1 }, t).data,
+  };
+  const state = {
+    seed: 1,
+    count: MANY,
+    at: FIRST.n,
+    shown: "x_t",
+    follow: false, // whether the newest step of a run is looked at
+    forked: false,
+    editing: 0, // whose settings the controls change
+    settings: [{ ...FIRST }, { ...FIRST, sampler: "ddpm" }],
+    frames: [], // of each run, so far
+    keys: [], // what they are of
+    running: false,
+  };
+  const show = () => {
+    if (state.follow && state.running) state.at = Math.max(0, (state.frames[0]?.length ?? 0) - 1);
+    if (state.follow && !state.running) state.at = state.settings[0].n;
+    parts.forEach((part) => part.draw());
+  };
+  const run = runner(model, state, show);
+  const change = (news) => {
+    Object.assign(state, news);
+    show();
+  };
+  /** With a new setting, or the same again: to be watched, unless motion is unwelcome. */
+  const begin = (news) => {
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    Object.assign(state, news ?? {}, { follow: !still });
+    state.at = still ? state.settings[0].n : 0;
+    run.start(!news);
+    show();
+  };
+  const set = (news) => {
+    const settings = state.settings.map((own, k) => (k === state.editing ? { ...own, ...news } : own));
+    begin({ settings });
+  };
+  const act = { change, begin, set, stop: run.stop };
+  const parts = [view, steering, controls, report].map((part) => part(model, state, act));
+  const side = element("div", { class: "ex-side" }, parts[1].node, parts[2].node);
+  stage.append(element("div", { class: "ex-digits" }, parts[0].node, side), parts[3].node);
+  show();
+  whenSeen(stage, () => state.frames.length || run.start().then(show));
+}
+
+/** Call once, when the figure comes near the window: a network at work is for those who look. */
+function whenSeen(node, callback) {
+  const observer = new IntersectionObserver(
+    (entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      observer.disconnect();
+      callback();
+    },
+    { rootMargin: "300px" },
+  );
+  observer.observe(node);
+}
+
+/** The pictures of A, those of B beside them if there is a fork, and how far the runs are. */
+function view(model, state) {
+  const node = element("div", { class: "ex-views" });
+  const canvases = {}; // by the number of pictures
+  const places = [0, 1].map((k) => {
+    const title = element("p", { class: "ex-title" });
+    const frame = element("div");
+    const place = element("div", {}, title, frame);
+    const show = () => {
+      const found = seen(state, k);
+      place.hidden = k > 0 && !state.forked;
+      title.hidden = !state.forked;
+      title.textContent = `${"AB"[k]}: ${inWords(state.settings[k])}`;
+      const width = widthOf(state.count);
+      const shape = { rows: width, columns: width, range: GRAYS };
+      const canvas = (canvases[`${k} ${state.count}`] ??= picture(shape));
+      frame.replaceChildren(canvas.node);
+      if (found) canvas.draw(mosaic(found[state.shown], state.count), nameOf(state, k, found));
+      else if (!canvas.node.hasAttribute("aria-label")) canvas.draw(mosaic([], state.count), "not drawn yet");
+    };
+    return { node: place, show };
+  });
+  const progress = element("progress", { "aria-label": "steps of the run" });
+  const key = element("p", {}, "pixel ", ramp("gray", GRAYS), " and beyond");
+  const row = element("div", { class: "ex-fork" }, ...places.map((place) => place.node));
+  node.append(row, progress, key);
+  const draw = () => {
+    places.forEach((place) => place.show());
+    node.parentElement?.classList.toggle("ex-forked", state.forked);
+    const [done, all] = work(state);
+    progress.max = all;
+    progress.value = done;
+    progress.classList.toggle("ex-off", !state.running);
+  };
+  return { node, draw };
+}
+
+/** How many network calls are done, and how many there are. */
+function work({ frames, settings }) {
+  const done = frames.reduce((sum, { length }) => sum + Math.max(0, length - 1), 0);
+  return [done, frames.reduce((sum, _, k) => sum + settings[k].n, 0) || settings[0].n];
+}
+
+function inWords({ sampler, n, eta, variance, clip }) {
+  const squared = { beta_tilde: "β̃", beta: "β", zero: "0" }[variance];
+  const name = sampler === "ddim" ? `DDIM, η = ${eta}` : `DDPM, σ² = ${squared}`;
+  const kept = { x_0: "", none: ", no clipping", x_t: ", x_t clipped" }[clip];
+  return `${n} ${n === 1 ? "step" : "steps"}, ${name}${kept}`;
+}
+
+function nameOf({ count, shown, forked }, k, { t }) {
+  const what = shown === "x_0" ? "predicted x_0" : "x_t";
+  return `${count === 1 ? "one digit" : `${count} digits`}${forked ? ` of ${"AB"[k]}` : ""}, ${what} at t = ${t}`;
+}
+
+/** Run, and a slider over the steps of the run. */
+function steering({ alpha_bar }, state, { change, begin, stop }) {
+  const run = button("", () => (state.running ? change(stop() ?? { follow: false }) : begin()));
+  const again = button("New noise", () => begin({ seed: state.seed + 1 }));
+  const fork = button("", () => begin({ forked: !state.forked, editing: state.forked ? 0 : 1 }));
+  const onInput = (at) => change({ at, follow: false });
+  const steps = slider({ label: ["step of the run"], range: [0, 1], step: 1, onInput });
+  const input = steps.node.querySelector("input");
+  const shown = choice({
+    options: [
+      { name: "x t", face: symbol("x", "t") },
+      { name: "predicted x 0", face: symbol("x̂", "0") },
+    ],
+    onChoose: (i) => change({ shown: ["x_t", "x_0"][i] }),
+  });
+  const draw = () => {
+    const { n } = state.settings[0];
+    input.max = n;
+    const t = strided(alpha_bar.length - 1, n)[state.at];
+    steps.set(state.at, `${state.at} of ${n}, t = ${t}`);
+    run.textContent = state.running ? "Stop" : "Run";
+    fork.textContent = state.forked ? "No fork" : "Fork";
+    shown.set(["x_t", "x_0"].indexOf(state.shown), "Shown");
+  };
+  const row = element("div", { class: "ex-buttons" }, run, again, fork);
+  return { node: element("div", {}, row, steps.node, element("div", { class: "ex-group" }, shown.node)), draw };
+}
+
+/** How many steps and which sampler; folded: its noise, the clipping, how many digits. */
+function controls({ strides }, state, { change, begin, set }) {
+  const whose = choice({
+    options: [
+      { name: "of A", face: "A" },
+      { name: "of B", face: "B" },
+    ],
+    onChoose: (i) => change({ editing: i }),
+  });
+  const pick = (i) => set({ n: strides[i] });
+  const number = slider({ label: ["number of steps"], range: [0, strides.length - 1], step: 1, onInput: pick });
+  const sampler = choice({
+    options: [
+      { name: "DDIM", face: "DDIM" },
+      { name: "DDPM", face: "DDPM" },
+    ],
+    onChoose: (i) => set({ sampler: SAMPLERS[i] }),
+  });
+  const eta = slider({
+    label: [element("i", {}, "η"), ", fresh noise"],
+    range: [0, 1],
+    step: 0.1,
+    onInput: (value) => set({ eta: value }),
+  });
+  const variance = choice({
+    options: [
+      { name: "beta tilde, of the posterior", face: symbol("β̃", "t") },
+      { name: "beta, of the forward step", face: symbol("β", "t") },
+      { name: "zero: no fresh noise", face: "0" },
+    ],
+    onChoose: (i) => set({ variance: VARIANCES[i] }),
+  });
+  const clip = choice({
+    options: [
+      { name: "the predicted x 0", face: symbol("x̂", "0") },
+      { name: "nothing", face: "nothing" },
+      { name: "x t", face: symbol("x", "t") },
+    ],
+    onChoose: (i) => set({ clip: CLIPS[i] }),
+  });
+  const count = choice({
+    options: [
+      { name: "16 digits", face: "16 digits" },
+      { name: "one digit", face: "one digit" },
+    ],
+    onChoose: (i) => begin({ count: [MANY, 1][i] }),
+  });
+  const group = ({ node }) => element("div", { class: "ex-group" }, node);
+  const [ofWhom, noise] = [group(whose), group(variance)];
+  const fold = element("summary", {}, "More settings");
+  const more = element("details", {}, fold, eta.node, noise, group(clip), group(count));
+  const draw = () => {
+    const own = state.settings[state.editing];
+    ofWhom.hidden = !state.forked;
+    whose.set(state.editing, "Settings of");
+    number.set(strides.indexOf(own.n), `${own.n}`);
+    sampler.set(SAMPLERS.indexOf(own.sampler), "Sampler");
+    eta.node.hidden = own.sampler !== "ddim";
+    eta.set(own.eta, `${own.eta}`);
+    noise.hidden = own.sampler !== "ddpm";
+    variance.set(VARIANCES.indexOf(own.variance), "Variance of a step");
+    clip.set(CLIPS.indexOf(own.clip), "Kept in [−1, 1]");
+    count.set([MANY, 1].indexOf(state.count), "How many");
+  };
+  return { node: element("div", {}, ofWhom, number.node, group(sampler), more), draw };
+}
+
+/** The sentence and the question. */
+function report(model, state) {
+  const sentence = liveSentence();
+  const question = element("p", { class: "ex-question" });
+  question.append("Fork the run and change one setting of B at a time. From the same noise, which settings draw ");
+  question.append("other digits than A, which the same ones less cleanly, and which none at all?");
+  const draw = () => sentence.say(...status(state), ...values(state), ...difference(state));
+  return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
+}
+
+function status(state) {
+  const { settings, at, count, seed } = state;
+  const [done, all] = work(state);
+  const what = `${count === 1 ? "one digit" : `${count} digits`} from seed ${seed}, ${inWords(settings[0])}`;
+  const step = [`Step ${at} of ${settings[0].n}: ${what}`];
+  if (!state.running && done === all) return [...step, ". "];
+  return [...step, `; ${done} of ${all} network calls are done. `];
+}
+
+function values(state) {
+  const found = seen(state, 0);
+  if (!found) return [];
+  const [low, high] = [Math.min, Math.max].map((end) => found[state.shown].reduce((a, b) => end(a, b)));
+  const name = state.shown === "x_0" ? symbol("x̂", "0") : symbol("x", "t");
+  return ["The values of ", name, ` lie between ${twoDigits(low)} and ${twoDigits(high)}. `];
+}
+
+function difference(state) {
+  const [a, b] = [0, 1].map((k) => state.forked && seen(state, k));
+  if (!a || !b) return [];
+  const apart = twoDigits(distance(a[state.shown], b[state.shown]));
+  return [
+    `B, with ${inWords(state.settings[1])}, is ${apart} away from A `,
+    "(the root of the mean squared difference of a pixel).",
+  ];
+}
+
+function twoDigits(value) {
+  return format(Number(value.toFixed(2)));
+}
