@@ -23,8 +23,9 @@ import matplotlib.pyplot as plt
 import torch
 
 from ddpm_lib import diffusion, recipes, runs
-from ddpm_lib.plotting import DATA, GRAY, MODEL, NOISE, grid, style
+from ddpm_lib.plotting import DATA, GRAY, NOISE, grid, style
 from ddpm_lib.sampling import ddim, ddpm, denoiser, sample, strided
+from ddpm_lib.schedules import linear
 
 style()
 # The budget: the same cells draw MNIST's digits where a GPU is.
@@ -144,13 +145,14 @@ def pair(x_t, t, eps_hat, clip=1.0):
     return x_0_hat, (x_t - a[t] * x_0_hat) / s[t]
 
 
-def right(x_t, t, u, eps_hat, z, scale=lambda b, s: b / s, std=None):
+def right(x_t, t, u, eps_hat, z, *, scale=None, std=None):
     """Lines 2 to 5 for a step from t to any earlier u."""
     _, eps_hat = pair(x_t, t, eps_hat)
     b = diffusion.beta(schedule, t, u)
-    mean = (x_t - scale(b, s[t]) * eps_hat) / (1 - b).sqrt()
-    std = std or (lambda t, u: diffusion.beta_tilde(schedule, t, u).sqrt())
-    return mean + std(t, u) * z
+    scale = scale(b, s[t]) if scale else b / s[t]
+    mean = (x_t - scale * eps_hat) / (1 - b).sqrt()
+    std = std(t, u) if std else beta_tilde(t, u).sqrt()
+    return mean + std * z
 
 
 @torch.no_grad()
@@ -195,9 +197,9 @@ claim(
         for name, line in {
             "σ² in the place of σ": partial(right, std=beta_tilde),
             "line 3 forgotten": no_third_line,
-            "x_t clipped in every step": lambda *known: (
-                right(*known).clamp(-1, 1)
-            ),
+            "x_t clipped in every step": lambda *known: right(
+                *known
+            ).clamp(-1, 1),
             "the coefficient √(1 − α_t)": partial(
                 right, scale=lambda b, s: b.sqrt()
             ),
@@ -236,7 +238,7 @@ claim(
 # %% tags=["claim"]
 import sympy as sp
 
-al, p, x, e = sp.symbols("alpha alphabar_before x epsilon")
+x, e = sp.symbols("x epsilon", real=True)
 al, p = sp.symbols("alpha alphabar_before", positive=True)
 now = 1 - al * p  # s squared
 guess = (x - sp.sqrt(now) * e) / sp.sqrt(al * p)
@@ -361,6 +363,9 @@ for t, u in [(1000, 999), (999, 998), (500, 499), (1000, 990)]:
     c_0 = a[u] * b / s[t] ** 2
     print(f"{t:>4}{u:>5}{gain:>8.3g}{c_0:>8.2g}")
 print(f"s/a at T: {s[T] / a[T]:.0f}")
+straight = linear()
+b = straight.beta[T] / straight.one_minus_alpha_bar[T].sqrt()
+print(f"factor at T, linear: {b / straight.alpha[T].sqrt():.2f}")
 print(f"error of ε̂ at T: {errors_at(T)[0] ** 0.5:.2f}")
 
 # %% [markdown]
@@ -491,9 +496,7 @@ def limited(denoise, clip):
 
 def single_pixels(step, denoise):
     chance = torch.Generator().manual_seed(6)
-    x_T = torch.randn(
-        10_000, 1, generator=chance, dtype=torch.float64
-    )
+    x_T = torch.randn(10_000, 1, generator=chance, dtype=torch.float64)
     walk = sample(
         step, schedule, denoise, x_T, strided(T, 250), randn=fresh(7)
     )
@@ -627,6 +630,16 @@ def cost(v_t, var):
     return (ratio - 1 - ratio.log()) / (2 * log(2))
 
 
+# %% tags=["figure"] mystnb={"image": {"alt": "Three curves against t from 2 to 1000 on a logarithmic axis; the vertical axis is the variance in units of beta. A flat line at 1 is beta. A dashed line, beta tilde, begins at 0.47 at t = 2 and comes close to 1 near t = 100. A line with dots for the digits lies between the two and begins at 0.8."}, "figure": {"name": "fig-variances", "caption": "The variance that our digits need (dots) lies between the two that papers use. All three are divided by $\\beta_t$. After a hundred of a thousand steps they agree, and the steps before are those with the smallest noise."}}
+fig, ax = plt.subplots(figsize=(6, 3))
+ax.axhline(1, color=NOISE, label="$\\beta_t$")
+needed = (v_t / beta[later])[at - 2]
+ax.plot(at, needed, "o:", ms=3, color=DATA, label="the digits' $v_t$")
+ax.plot(later, r, "--", color=GRAY, label="$\\tilde\\beta_t$")
+ax.set(xscale="log", xlabel="$t$", ylabel="in units of $\\beta_t$")
+ax.legend()
+plt.show()
+
 # %% tags=["nbval-check-output"]
 with_beta = draw(ddpm(diffusion.beta))[-1]
 apart = (with_beta - ways["clip x_0_hat"]).square().mean().sqrt()
@@ -637,16 +650,17 @@ print(f"data a point, σ² = β:          {point:.1f} bits")
 print(f"data of variance 1, σ² = β~:   {unit:.1f} bits")
 print(f"our digits, σ² = β:            {total_b:.1f} bits")
 print(f"our digits, σ² = β~:           {total_t:.1f} bits")
-print(f"  of which steps 2 to 20:      {early:.0%}")
+print(f"  nine tenths in steps 2 to 20: {bool(early > 0.9)}")
 for t in (2, 10, 100):
     where = (v_t / beta[later])[t - 2], r[t - 2]
-    print(f"t = {t:>3}: v/β {where[0]:.2f}, β~/β {where[1]:.2f}")
-print(f"pixels differ by {apart:.2f}")
+    print(f"t = {t:>3}: v/β {where[0]:.1f}, β~/β {where[1]:.2f}")
+print(f"pixels differ by less than 0.05: {bool(apart < 0.05)}")
+print(f"beta_2: {beta[2]:.0e}")
 
 # %% [markdown]
-# If the data were a point, $\beta_t$ would cost 0.4 bits for each pixel, and if they had unit variance, $\tilde\beta_t$ would cost 0.6. For our digits it is 0.1 bits for $\beta_t$ and 0.2 for $\tilde\beta_t$. Look where they come from: 95 % of the latter are paid in steps 2 to 20. There the right variance lies between the two, at $t = 2$ it is 0.76 of $\beta_t$ where $\tilde\beta_t$ is 0.47 of it. At $t = 100$ both are within two percent of it, and so they stay.
-# 
-# And the samples? With the same noise, the two variances give pictures that differ by 0.03 in a pixel, as a root mean square, about four of 255 levels of gray. The steps with the large disagreement are those in which hardly anything is added: $\beta_2$ is about $5 \cdot 10^{-5}$. So the choice matters for who counts bits, and {cite:t}`nichol2021` let the network learn $v_t$ for that reason. For pictures in many steps it does not matter.
+# If the data were a point, $\beta_t$ would cost 0.4 bits for each pixel, and if they had unit variance, $\tilde\beta_t$ would cost 0.6. For our digits it is 0.1 bits for $\beta_t$ and 0.2 for $\tilde\beta_t$. Look where they come from: more than nine tenths of the latter are paid in steps 2 to 20. There the right variance lies between the two: at $t = 2$ it is 0.8 of $\beta_t$, and $\tilde\beta_t$ is 0.47 of it. At $t = 100$ even $\tilde\beta_t$ is 0.98 of $\beta_t$, and there is nothing left to choose.
+#
+# And the samples? With the same noise, the two variances give pictures that differ by less than 0.05 in a pixel, as a root mean square, six of 255 levels of gray. The steps with the large disagreement are those in which hardly anything is added: $\beta_2$ is about $5 \cdot 10^{-5}$. So the choice matters for who counts bits, and {cite:t}`nichol2021` let the network learn $v_t$ for that reason. For pictures in many steps it does not matter.
 #
 # ## The last step
 #
@@ -685,8 +699,15 @@ for n in (1000, 100, 50, 20):
 #
 # ## Where to start
 #
-# The walk begins at $\mathcal N(0, I)$, where it should begin at $q(x_T)$. Chapter 3 computed what that costs, {eq}`eq:prior-kl`: with the cosine schedule $\sqrt{\bar\alpha_T}$ is $5 \cdot 10^{-5}$, and the term $L_T$ is far below a millionth of a bit for each pixel. Here is nothing to worry about. It is otherwise for a sampler that starts from a noised *picture* at some $t < T$ and calls what comes out a sample. What does such a walk still know of the picture? The next section answers it for every $t$.
+# The walk begins at $\mathcal N(0, I)$, where it should begin at $q(x_T)$. Chapter 3 computed what that costs, {eq}`eq:prior-kl`: with the cosine schedule $\sqrt{\bar\alpha_T}$ is $5 \cdot 10^{-5}$, and the term $L_T$ is below a millionth of a bit for each pixel, as the next cell finds. Here is nothing to worry about. It is otherwise for a sampler that starts from a noised *picture* at some $t < T$ and calls what comes out a sample. What does such a walk still know of the picture? The next section answers it for every $t$.
 #
+# %% tags=["nbval-check-output"]
+start_cost = bound.prior_term(schedule, test).mean() / log(2)
+print(f"a at T: {a[T]:.0e}")
+small_enough = bool(start_cost < 1e-6 * test[0].numel())
+print(f"L_T below 1e-6 bits for each pixel: {small_enough}")
+
+# %% [markdown]
 # ## When is what decided?
 #
 # Look again at the first figure. When did it become certain which digit this would be? Let a walk run until $t$, and then *fork* it: copy $x_t$, and go on twice, with different noise. If the two ends are the same, everything was decided at $t$. If they are as different as any two digits, nothing was.
@@ -717,7 +738,7 @@ three = exact.isotropic(
 chance = torch.Generator().manual_seed(8)
 for t in (200, 500):
     q_t = exact.noised(schedule, three, t)
-    x_t = exact.draw(q_t, 50_000, chance)
+    x_t = exact.draw(q_t, 20_000, chance)
     back = exact.reverse(schedule, three, x_t, t, 0)
     x, fork = (exact.draw(back, len(x_t), chance) for _ in "ab")
     axis = torch.linspace(-6, 6, 4001, dtype=torch.float64)[:, None]
@@ -770,10 +791,10 @@ for t in forks:
 print("   t  open  preview")
 for t, (open_, error, _) in zip(forks, shares, strict=True):
     print(f"{t:>4}{open_:>6.1f}{error:>9.1f}")
-same = {t: row[2] for t, row in zip(forks, shares, strict=True)}
-print("same digit, forked at 700: less than 1/3:", same[700] < 1 / 3)
-print("same digit, forked at 300: more than 1/2:", same[300] > 1 / 2)
-print("same digit, forked at 100: more than 4/5:", same[100] > 4 / 5)
+same = dict(zip(forks, [float(row[2]) for row in shares], strict=True))
+print("same digit at 700 in less than a third:", same[700] < 1 / 3)
+print("same digit at 300 in more than half:", same[300] > 1 / 2)
+print("same digit at 100 in more than 4 of 5:", same[100] > 4 / 5)
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Six rows of eight pictures. The first row is one walk's x_t at five times. Below are five columns, for forks at t = 900, 700, 500, 300 and 100: four ends each. At 900 and 700 they are different digits, at 500 similar ones, at 300 the same digit with small differences, at 100 four equal pictures."}, "figure": {"name": "fig-forks", "caption": "One walk forked. Above, its $x_t$ at five times; below each, four ends of walks that start from it and differ in their noise. From $t = 300$ on the digit is settled, and only its strokes still move."}}
 columns = []
@@ -788,3 +809,567 @@ grid(
     rows=5,
     labels=[f"$t = {t}$" for t in forks],
 )
+
+# %% [markdown]
+# At $t = 900$ nothing is decided: the forks differ as much as any two samples. At 700 seven tenths are open, at 500 four tenths, at 300 two, at 100 next to nothing. The digit itself changes in most forks at 700 and rarely below 300. And the previews follow the forks, as {eq}`eq:fork` says, except near $T$. There the preview is *worse* than the average of all digits would be: at 900 its error is 1.1 of the variance. It is the factor $s/a$ once more, which the clipping has only bounded. This is why the lower row of {numref}`fig-picture-walk` begins with hard black and white patches.
+#
+# The same numbers tell what a sampler does that starts from a noised picture in the place of noise. From $t = 300$ it returns the digit that was put in, with other strokes: a correction of a picture, and not a sample.
+#
+# ## The film
+#
+# All that a sampler does can be seen in a film. The upper two rows show $x_t$ for sixteen digits, the lower two rows $\hat x_0$ for the same digits, at every 28th step. Black is $-1$ and white is $1$ in every frame; what lies outside is shown as black or white.
+
+# %%
+from ddpm_lib.plotting import animation
+
+kept = [*range(0, T, 28), T]
+animation(
+    [torch.cat([walk[k], previews[k]]) for k in kept],
+    alt="A film of four rows of eight pictures. In the upper two rows "
+    "noise slowly turns into sixteen digits. In the lower two rows "
+    "hard patches become pale blurred shapes, which sharpen into the "
+    "same digits long before the noise above has gone.",
+)
+
+# %% [markdown]
+# ## From numbers to gray
+#
+# A picture on the screen has whole numbers from 0 to 255. Two common ways to get there are wrong, and both are found in published programs.
+#
+# *Stretching each picture.* Take the smallest value of the picture as black and the largest as white. What does this do to the picture $cx + d$, with less contrast ($0 < c < 1$) and brighter ($d > 0$)? Its smallest value is $c \min x + d$ and its largest $c \max x + d$. In numerator and denominator $d$ cancels, and then $c$:
+#
+# $$
+# \begin{aligned}
+# \frac{(cx + d) - (c\min x + d)}{(c\max x + d) - (c\min x + d)} &= \frac{c\,(x - \min x)}{c\,(\max x - \min x)}\\
+# &= \frac{x - \min x}{\max x - \min x} .
+# \end{aligned}
+# $$ (eq:stretch)
+#
+# The two look the same. A stretched film cannot show that contrast is lost, that values run away, or that a picture is empty with a trace of noise.
+
+# %%
+from ddpm_lib import data
+
+
+def stretch(x):
+    """Each picture from its own minimum to its own maximum, 0 to 1."""
+    low, high = x.amin((1, 2, 3), True), x.amax((1, 2, 3), True)
+    return (x - low) / (high - low)
+
+
+# %% tags=["claim"]
+x = torch.randn(10, 1, 8, 8, dtype=torch.float64)
+faint = 0.1 * x + 0.7
+claim(
+    "eq:stretch",
+    got=stretch(faint),
+    want=stretch(x),
+    rejects={
+        "the stated range": (faint + 1) / 2,
+        "the minimum alone": faint - faint.amin((1, 2, 3), True),
+        "the maximum alone": faint / faint.amax((1, 2, 3), True),
+    },
+)
+
+# %% tags=["figure"] mystnb={"image": {"alt": "Two rows of six pictures. Upper row, stated range: noise at t = 1000 in black and white; a noisy picture at t = 500; a clear digit; the same digit with one pixel too bright, unchanged but for this pixel; the digit with a tenth of its contrast, nearly uniform light gray; an empty gray field. Lower row, each stretched: noise in grays; the noisy picture; the digit; the digit with the bright pixel, dark with a single white pixel; the faint digit, looking like the clear one; the empty field as full noise."}, "figure": {"name": "fig-stretched", "caption": "Six pictures in the stated range (above) and each stretched to its own (below). The stretched ones hide that a digit is faint, turn a trace of noise on an empty picture into full noise, and lose a digit for the sake of one stray pixel."}}
+x_0 = walk[T][8]
+stray = x_0.clone()
+stray[..., 0, 0] = 6
+nothing = 0.01 * noise(1, 12)[0]
+six = torch.stack(
+    [walk[0][8], walk[500][8], x_0, stray, 0.1 * x_0 + 0.7, nothing]
+)
+grid(
+    torch.cat([six, 2 * stretch(six) - 1]),
+    rows=2,
+    labels=[
+        "$t = 1000$",
+        "$t = 500$",
+        "$x_0$",
+        "one at 6",
+        "$0.1x_0 + 0.7$",
+        "$0.01\\epsilon$",
+    ],
+)
+
+# %% [markdown]
+# *Bytes that wrap around.* To go from $[-1, 1]$ to bytes, one computes $127.5\,(x + 1)$ and turns it into an unsigned integer of 8 bits. That conversion drops the fraction and keeps the last 8 bits of what is left, so it counts modulo 256:
+#
+# $$
+# \mathrm{byte}(x) = \operatorname{trunc}\bigl(127.5\,(x + 1)\bigr) \bmod 256 .
+# $$ (eq:wrap)
+#
+# At $x = 1.02$ the product is 257.55, and the byte is 1: the whitest pixel becomes black. At $x = -1.02$ it is $-2.55$, and the byte is 254. So clamp first, as `data.unscale` does, and round in the place of dropping the fraction.
+
+# %% tags=["claim"]
+x = torch.tensor([-1.02, -1.0, -0.3, 0.0, 0.999, 1.02, 1.5])
+wrapped = (127.5 * (x + 1)).long().to(torch.uint8)
+claim(
+    "eq:wrap",
+    got=wrapped,
+    want=torch.trunc(127.5 * (x + 1)).remainder(256),
+    rejects={
+        "clamped": data.unscale(x),
+        "the fraction dropped downward": torch.floor(
+            127.5 * (x + 1)
+        ).remainder(256),
+        "no modulus": torch.trunc(127.5 * (x + 1)),
+    },
+)
+
+# %% tags=["nbval-check-output"]
+for value, byte in zip(x.tolist(), wrapped.tolist(), strict=True):
+    if abs(value) > 1:
+        print(f"{value:>5.2f} becomes {byte}")
+at_end = x_0 + diffusion.beta(schedule, 10, 0).sqrt() * noise(1, 5)
+lost = (at_end.abs() > 1).float().mean()
+print(f"noise of t = 10 on a digit: {lost:.1f} of its pixels wrap")
+print(f"min-max of a constant picture: {stretch(x_0[None] * 0).mean()}")
+
+# %% [markdown]
+# A digit's pixels are mostly *at* $-1$ or $1$. So even the slight noise that a last stride from $t = 10$ leaves on them sends a fifth of them over the edge, and the picture is covered with specks of the opposite color. If you see such specks, look for a missing clamp.
+#
+# ## Alone or together
+#
+# Digits are drawn in batches because that is faster. Does one digit depend on the others beside it? It must not:
+#
+# $$
+# f\bigl(x_T^{(1)}, \dots, x_T^{(B)}\bigr)_i = f\bigl(x_T^{(i)}\bigr) ,
+# $$ (eq:alone)
+#
+# where $f$ is a sampler without fresh noise, and $i$ picks the $i$-th digit. Nothing in line 1 to 5 mixes pictures, and neither do the layers of chapter 12: GroupNorm and attention look at one picture at a time. A BatchNorm in training mode would mix them, and so would noise that one draws once for a whole batch. The claim draws five digits together and each alone, and for comparison with a network from whose output the batch's mean is taken away.
+
+# %% tags=["claim"]
+five, few = noise(5, 13), strided(T, 20)
+
+
+def ends_of(network, x_T):
+    decoded = denoiser(schedule, network, diffusion.EPS, clip=1.0)
+    *_, x_0 = sample(ddim(), schedule, decoded, x_T, few)
+    return x_0
+
+
+def mixing(x_t, t):
+    eps_hat = model.network(x_t, t)
+    return eps_hat - eps_hat.mean(0) if len(x_t) > 1 else eps_hat
+
+
+alone = torch.cat([ends_of(model.network, x) for x in five.split(1)])
+together = ends_of(model.network, five)
+claim(
+    "eq:alone",
+    got=together,
+    want=alone,
+    rejects={
+        "a network that mixes the batch": ends_of(mixing, five),
+        "the digits in another order": alone.flip(0),
+    },
+    atol=1e-3,
+)
+
+# %% [markdown]
+# (In float32 a sum over a batch of another size may be rounded differently, so the tolerance allows for a thousandth.)
+#
+# ## Fewer steps
+#
+# The page below has to be quick, so it uses another step, for which chapter 17 gives the reasons. Here is only what it computes. It takes the pair $(\hat x_0, \hat\epsilon)$ and mixes it anew for an earlier time $u$, as the jump {eq}`eq:jump` would, but a part of the noise is fresh. Write $a_u, s_u$ for $a, s$ at $u$:
+#
+# $$
+# x_u = a_u\,\hat x_0 + \sqrt{s_u^2 - \sigma^2}\;\hat\epsilon + \sigma z, \qquad \sigma^2 = \eta^2\,\tilde\beta .
+# $$ (def:ddim-step)
+#
+# The number $\eta$ goes from 0, no fresh noise, to 1 {cite:p}`song2021ddim`. $\tilde\beta = (s_u^2/s^2)\,\beta$ belongs to the stride, with $\beta = 1 - \alpha$ and $\alpha = \bar\alpha_t/\bar\alpha_u$. At $\eta = 0$ everything is decided by $x_T$. At $\eta = 1$ the step must be the one we know. Let us check. The root first: take out $s_u^2/s^2$, insert $s^2 = 1 - \bar\alpha_t$ and $\beta = 1 - \alpha$, and use $\bar\alpha_t = \alpha\bar\alpha_u$:
+#
+# $$
+# \begin{aligned}
+# s_u^2 - \tilde\beta &= \frac{s_u^2}{s^2}\,\bigl(s^2 - \beta\bigr)\\
+# &= \frac{s_u^2}{s^2}\,\bigl(1 - \bar\alpha_t - 1 + \alpha\bigr)\\
+# &= \frac{s_u^2}{s^2}\,\bigl(\alpha - \alpha\bar\alpha_u\bigr)\\
+# &= \frac{\alpha\,s_u^4}{s^2} .
+# \end{aligned}
+# $$
+#
+# In the last line $1 - \bar\alpha_u = s_u^2$. So $\hat\epsilon$ has the factor $\sqrt\alpha\,s_u^2/s$. Now the posterior mean {eq}`eq:posterior-leap`. It is $(a_u\beta/s^2)\,\hat x_0 + (\sqrt\alpha\,s_u^2/s^2)\,x_t$. Insert $x_t = a\,\hat x_0 + s\,\hat\epsilon$ with $a = \sqrt\alpha\,a_u$. Then $\hat\epsilon$ has the factor $\sqrt\alpha\,s_u^2/s$, the same. And $\hat x_0$ has
+#
+# $$
+# \begin{aligned}
+# \frac{a_u\,\beta}{s^2} + \frac{\sqrt\alpha\,s_u^2}{s^2}\,\sqrt\alpha\,a_u &= \frac{a_u}{s^2}\,\bigl(\beta + \alpha\,s_u^2\bigr)\\
+# &= \frac{a_u}{s^2}\,\bigl(1 - \alpha + \alpha - \alpha\bar\alpha_u\bigr)\\
+# &= \frac{a_u}{s^2}\,\bigl(1 - \bar\alpha_t\bigr) = a_u .
+# \end{aligned}
+# $$
+#
+# Both agree with {eq}`def:ddim-step`. With $\tilde\mu$ for the posterior mean:
+#
+# $$
+# \tilde\mu(x_t, \hat x_0) = a_u\,\hat x_0 + \sqrt{s_u^2 - \tilde\beta}\;\hat\epsilon .
+# $$ (eq:eta-one)
+
+# %% tags=["claim"]
+al, p = sp.symbols("alpha alphabar_u", positive=True)
+x_hat, e = sp.symbols("x_hat epsilon", real=True)
+before, now = 1 - p, 1 - al * p
+x_now = sp.sqrt(al * p) * x_hat + sp.sqrt(now) * e
+tilde = before / now * (1 - al)
+
+
+def remixed(kept):
+    return sp.expand(sp.sqrt(p) * x_hat + kept * e)
+
+
+claim(
+    "eq:eta-one",
+    got=sp.expand(
+        sp.sqrt(p) * (1 - al) / now * x_hat
+        + sp.sqrt(al) * before / now * x_now
+    ),
+    want=remixed(sp.sqrt(al) * before / sp.sqrt(now)),
+    rejects={
+        "all of the noise kept": remixed(sp.sqrt(before)),
+        "roots subtracted": remixed(sp.sqrt(before) - sp.sqrt(tilde)),
+    },
+)
+claim(
+    "eq:eta-one",
+    got=(al * before**2 / now),
+    want=before - tilde,
+    rejects={"β in the place of β̃": before - (1 - al)},
+)
+
+
+def stub_walk(step):
+    decoded = denoiser(schedule, stub, diffusion.EPS, clip=1.0)
+    *_, x_0 = sample(
+        step, schedule, decoded, start, few, randn=fresh(5)
+    )
+    return x_0
+
+
+claim(
+    "eq:eta-one",
+    got=stub_walk(ddim(1.0)),
+    want=stub_walk(ddpm()),
+    rejects={
+        "η = 0": stub_walk(ddim(0.0)),
+        "η = 1 with β": stub_walk(ddpm(diffusion.beta)),
+    },
+    atol=1e-9,
+)
+
+# %% [markdown]
+# ## The network in your browser
+#
+# Now you. The figure below contains the network of chapter 13 itself: its weights, rounded to 8 bits, and its layers in JavaScript. Nothing that you see in it was drawn beforehand, except the picture that stands there before the script runs.
+
+# %% tags=["figure"]
+from ddpm_lib.explore import explorable
+from ddpm_lib.quantization import quantize
+
+small = model  # of 8 x 8 pixels: the page can carry it
+if recipe != "small_digits":
+    small, _ = runs.once(recipes.find("small_digits"))
+chance = torch.Generator().manual_seed(1)
+*_, sixteen = sample(
+    ddim(),
+    small.schedule,
+    small.denoise,
+    torch.randn(16, 1, 8, 8, generator=chance),
+    few,
+)
+explorable(
+    "digits",
+    {"T": T, "weights": quantize(small.network)},
+    still=grid(sixteen, rows=2),
+    alt="Sixteen digits of 8 by 8 pixels, drawn by the network in 20 "
+    "steps without fresh noise.",
+    caption="The course's own network draws sixteen digits on this "
+    "page. <i>Fork</i> puts a second sampler beside the first, which "
+    "starts from the same noise with settings of its own.",
+)
+
+# %% [markdown]
+# Try the fork. Change the number of steps and nothing else, without fresh noise: the digits stay nearly the same, because $x_T$ decides them. Change the seed or raise $\eta$, and others appear. Then switch the clipping off, and see the first step at work.
+#
+# A reader who runs this chapter as a notebook has the same with sliders for the model that was trained there, whatever it is.
+
+# %%
+from ddpm_lib import panels
+
+panels.sampling(small)
+
+# %% [markdown]
+# And here are the 64 digits that all the tables above are about: drawn by a network of 137,000 weights that one core has trained in two minutes. Most can be read. Some cannot, and chapter 16 will say how many, with an error bar.
+
+# %% tags=["figure"] mystnb={"image": {"alt": "Four rows of sixteen small pictures. Most are clearly digits, from 0 to 9; a few are ambiguous, between a 5 and a 9 or a 1 and an 8."}, "figure": {"name": "fig-sixty-four", "caption": "Sixty-four samples, none left out, by {eq}`def:picture-step` in a hundred strides."}}
+grid(digits[-1], rows=4)
+
+# %% [markdown]
+# ## Where tutorials go wrong
+#
+# Chapter 9 let a perfect network walk through wrong samplers in the plane. Here is the trained network, with 8 × 8 pixels. All rows of the figure begin with the same noise, and all clip $\hat x_0$.
+
+
+# %%
+def line_with(scale=None, std=None):
+    """Line 5 with another coefficient or another sigma."""
+    return partial(right, scale=scale, std=std)
+
+
+def no_noise(t, u):
+    return torch.tensor(0.0)
+
+
+def ragged(t, u):
+    return diffusion.beta(schedule, t, u).sqrt()
+
+
+@torch.no_grad()
+def upward(x_t):
+    """The loop that runs from 1 to T."""
+    z = fresh(14)
+    for u, t in pairwise(strided(T, 50)[::-1]):
+        eps_hat = model.network(
+            x_t, torch.full((len(x_t),), t, device=device)
+        )
+        x_t = right(x_t, t, u, eps_hat, z(x_t.shape).to(x_t))
+    return x_t
+
+
+def by(line, steps=50):
+    return walk_by(
+        line,
+        lambda x, t: model.network(x, t.to(device)),
+        noise(24, 15),
+        strided(T, steps),
+        fresh(14),
+    )
+
+
+slips = {
+    "right": by(line_with()),
+    "σ² for σ": by(line_with(std=beta_tilde)),
+    "√(1 − α)": by(line_with(lambda b, s: b.sqrt())),
+    "√(1 − α), no z": by(
+        line_with(lambda b, s: b.sqrt(), no_noise), 100
+    ),
+    "z left out": by(line_with(std=no_noise), 100),
+    "z at the end": by(line_with(std=ragged), 20),
+    "t upward": upward(noise(24, 15)),
+}
+
+# %% tags=["figure"] mystnb={"image": {"alt": "Seven rows of twelve pictures. Right: twelve different digits. Variance for standard deviation: digits, with many repetitions. Root of 1 minus alpha: bold digits, only three or four kinds. The same without z: all twelve are nearly one picture. z left out: again nearly one picture. z in the last step: digits with grain. t upward: noise."}, "figure": {"name": "fig-wrong-pictures", "caption": "The same network and the same noise through seven samplers, from top to bottom: right; $\\sigma^2$ for $\\sigma$; $\\sqrt{1-\\alpha_t}$; the same without $z$; $z$ left out; $z$ in the last step (20 strides); $t$ upward. The mistakes do not spoil the digits. They spoil the variety."}}
+grid(torch.cat([x[:12] for x in slips.values()]), rows=7)
+
+
+# %% tags=["nbval-check-output"]
+usual = variety(train)
+print("variety of the samples, that of the data is 1")
+for name, x in slips.items():
+    print(f"{name:15}{variety(x) / usual:>4.1f}")
+for name in ("√(1 − α), no z", "z left out"):
+    kinds = len(digit(slips[name]).unique())
+    print(f"{name}: one digit in all {len(slips[name])}: {kinds == 1}")
+
+# %% [markdown]
+# *$\sigma_t^2$ in the place of $\sigma_t$.* With $\tilde\beta_t$ where its root belongs, each step adds far too little noise. Digits come out, and they look clean. There are fewer kinds of them.
+#
+# *The coefficient $\sqrt{1-\alpha_t}$.* It is the published slip of chapter 9, which removes too much noise. Clipping holds the values together, so the samples are digits still. With $z$ left out as well, as it was published, all 24 samples are the same digit, and their variety is 0.0: they have collapsed.
+#
+# *$z$ left out.* The same collapse, with the right coefficient. {numref}`ex-collapse` of chapter 9 has the reason: without fresh noise the right mean shrinks every difference between the walks. A look at one sample finds nothing wrong with it. Look at many.
+#
+# *$z$ in the last step.* With $\sigma_t^2 = \beta_t$ and 20 strides, the grain of {eq}`eq:last-noise`.
+#
+# *$t$ upward.* A loop from 1 to $T$ asks the network for small noise where all is noise, and ends with noise.
+#
+# *A start from a noised picture.* {numref}`fig-forks` has shown what it is: from $t = 300$ the sampler draws the digit that was put in.
+#
+# The other mistakes are of programming, and each is caught by one line.
+
+
+# %% tags=["nbval-check-output"]
+def attempt(name, function):
+    try:
+        print(f"{name}: {function()}")
+    except (RuntimeError, ValueError) as error:
+        print(f"{name}: {str(error).splitlines()[0]}")
+
+
+t = torch.full((16,), 1)
+attempt("t == 0 of a batch", lambda: 1 if t == 0 else 2)
+rgb = torch.zeros(3, 8, 8)
+attempt("gray to RGB, of RGB", lambda: tuple(rgb.repeat(3, 1, 1).shape))
+ten = torch.zeros(10, 1, 8, 8)
+attempt("ten in a square", lambda: ten.reshape(3, 3, 1, 8, 8).shape)
+
+held = {}
+
+
+def note(tensor):
+    storage = tensor.untyped_storage()
+    held[storage.data_ptr()] = storage.nbytes()
+    return tensor
+
+
+with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+    x_t = walk[0]
+    out = model.network(x_t, torch.full((16,), T, device=device))
+print(f"a gradient is kept: {out.requires_grad}")
+print(f"one step keeps more than 1 MB: {sum(held.values()) > 1e6}")
+
+# %% [markdown]
+# *`if t == 0` on a batch.* One program passes $t$ as a tensor with an entry for each picture and asks whether it is zero. PyTorch cannot answer for sixteen pictures at once, and raises. The loop knows $t$ as a number: ask that one.
+#
+# *Missing `no_grad`.* Without it PyTorch keeps what it would need for a gradient through all thousand steps: megabytes for each, and gigabytes in the end. The program is right and dies.
+#
+# *Frames and grids.* A listing repeats gray frames three times to get RGB, and gives nine channels if they are RGB already. Another arranges $n$ samples in a square of side $\sqrt n$, and fails for ten. A third divides by the range of the picture, and gives NaN for a constant one.
+#
+# ## Exercises
+#
+# Each exercise has a cell for your answer. The check below it says whether the answer is right and, if not, which mistake it looks like.
+#
+# :::{exercise} The first step
+# :label: ex-unchanged
+#
+# Suppose that $\bar\alpha_T$ is practically zero, so that $s = 1$. How large may $\beta_T$ be, if the first step is to pass on an error in $\hat\epsilon$ no larger than it is?
+# :::
+
+# %%
+from ddpm_lib.checks import sampling as check
+
+largest = ...
+check.unchanged(largest)
+
+# %% [markdown]
+# :::{solution-start} ex-unchanged
+# :class: dropdown
+# :::
+#
+# With $s = 1$ the factor in {eq}`eq:step-gain` is $\beta/\sqrt{1 - \beta}$. Set it to 1, and square: $\beta^2 = 1 - \beta$. The positive root of $\beta^2 + \beta - 1 = 0$ is $(\sqrt 5 - 1)/2 = 0.618$, the golden ratio. The linear schedule stays far below. The cosine schedule exceeds it in its last two steps, 0.75 and 0.999, and the last one does the damage.
+
+# %% tags=["solution"]
+check.unchanged((5**0.5 - 1) / 2)
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+#
+# :::{exercise} Bytes
+# :label: ex-bytes
+#
+# Turn samples into bytes: $-1$ is 0, $1$ is 255, and what lies outside becomes the nearest of the two. Round to the nearest level.
+# :::
+
+
+# %%
+def to_bytes(x):
+    """x: (B, C, H, W) floats  ->  the same shape, uint8"""
+    return ...
+
+
+check.to_bytes(to_bytes)
+
+# %% [markdown]
+# :::{solution-start} ex-bytes
+# :class: dropdown
+# :::
+#
+# Clamp first, while the numbers are still floats. After the conversion it is too late, as {eq}`eq:wrap` shows.
+
+
+# %% tags=["solution"]
+def to_bytes(x):
+    return ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+check.to_bytes(to_bytes)
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+#
+# :::{exercise} The variance from the loss
+# :label: ex-from-loss
+#
+# A training has noted the loss $\ell_t$ at every $t$: the mean square of $\epsilon - \hat\epsilon$ in a pixel. Nothing is clipped. Which variance $v_t$ makes the bound smallest?
+# :::
+
+
+# %%
+def best_variance(t, loss):
+    """t, loss: (B,)  ->  (B,)"""
+    return ...
+
+
+check.best_variance(best_variance)
+
+# %% [markdown]
+# :::{solution-start} ex-from-loss
+# :class: dropdown
+# :::
+#
+# By {eq}`eq:best-sigma` it is $\tilde\beta_t + c_0^2 V_t$, with $V_t$ for the mean square of $x_0 - \hat x_0$. By {eq}`eq:error-ratio` an error of $\hat\epsilon$ is one of $\hat x_0$ times $a/s$, so $V_t = (s/a)^2\,\ell_t$. With $c_0 = \sqrt{\bar\alpha_{t-1}}\,\beta_t/s^2$ and $a^2 = \alpha_t\bar\alpha_{t-1}$ the product is $c_0^2 V_t = \beta_t^2\,\ell_t/(\alpha_t s^2)$. For $\ell_t = 0$ it is the posterior's variance. For data of unit variance the floor of the loss is $\bar\alpha_t$, and the result is $\beta_t$.
+
+
+# %% tags=["solution"]
+def best_variance(t, loss):
+    extra = beta[t] ** 2 / (alpha[t] * s[t] ** 2) * loss
+    return schedule.beta_tilde[t] + extra
+
+
+check.best_variance(best_variance)
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+#
+# :::{exercise} What is open
+# :label: ex-open
+#
+# You have the ends of many walks, $x$, and for each of them the end of a fork, $x'$. Which share of the pictures was open at the fork? Use {eq}`eq:fork`, and for the whole the variance of each pixel over the pictures, averaged over the pixels.
+# :::
+
+
+# %%
+def open_share(x, fork):
+    """x, fork: (N, C, H, W)  ->  one number"""
+    return ...
+
+
+check.open_share(open_share)
+
+# %% [markdown]
+# :::{solution-start} ex-open
+# :class: dropdown
+# :::
+#
+# Half the mean square of the difference, over the variance. Mind which variance: `x.var()` over everything would count it as variety that the middle of all pictures is white and the corners are black.
+
+
+# %% tags=["solution"]
+def open_share(x, fork):
+    return (x - fork).square().mean() / 2 / x.var(0).mean()
+
+
+check.open_share(open_share)
+
+# %% [markdown]
+# :::{solution-end}
+# :::
+#
+# :::{admonition} Card: sampling
+# :class: card
+#
+# $$
+# \begin{aligned}
+# \text{guess} \quad & \hat x_0 = \operatorname{clip}\bigl((x_t - s\,\hat\epsilon)/a\bigr), \qquad \hat\epsilon \leftarrow (x_t - a\,\hat x_0)/s\\
+# \text{step} \quad & x_{t-1} = \tfrac{1}{\sqrt{\alpha_t}}\Bigl(x_t - \tfrac{\beta_t}{s}\,\hat\epsilon\Bigr) + \sigma_t z = \tilde\mu_t(x_t, \hat x_0) + \sigma_t z\\
+# \text{error} \quad & \Delta x_{t-1} = -\tfrac{\beta_t}{s\sqrt{\alpha_t}}\,\delta\\
+# \text{variance} \quad & v_t = \tilde\beta_t + c_0^2 V_t \text{ lies between } \tilde\beta_t \text{ and } \beta_t\\
+# \text{forks} \quad & \tfrac12\,\mathbb E\lVert x - x'\rVert^2 = \mathbb E\bigl[\operatorname{Var}[x_0 \mid x_t]\bigr]
+# \end{aligned}
+# $$
+#
+# Clip the guess, never $x_t$, and derive $\hat\epsilon$ again. Show pictures in a range that you state. Look at the variety of the samples, since single samples look right in most wrong programs.
+# :::
+#
+# Several of the programs in this chapter were wrong and produced digits. Chapter 15 puts such programs on your table without saying what is wrong with them.
