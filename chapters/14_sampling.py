@@ -15,7 +15,7 @@
 # 45 minutes to read, longer if you play; it runs in less than a minute on one core of a laptop's CPU once the network of chapter 13 is trained, which takes two minutes more if it is not. With a GPU the same cells take MNIST. You need Algorithm 2 of chapter 9, the posterior of chapter 4, and the step's variance of chapters 5 and 6.
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Two rows of seven pictures of 8 by 8 pixels, for t = 1000, 800, 600, 400, 200, 100 and 0. The upper row goes from pure noise to a digit that is first seen dimly at t = 400. The lower row begins with a picture of hard black and white patches, then shows pale, blurred shapes that sharpen into the same digit."}, "figure": {"name": "fig-picture-walk", "caption": "One digit on its way, drawn by the network of chapter 13. Above, $x_t$: noise turns into a digit. Below, what the network takes it for at that time, $\\hat x_0$: at first a wild guess, then an average of many digits, at last one of them."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Two rows of seven pictures of 8 by 8 pixels, for t = 1000, 800, 600, 400, 200, 100 and 0. The upper row goes from pure noise to a digit, which can be made out from t = 200 on. The lower row begins with a picture of hard black and white patches, then shows pale, blurred shapes that sharpen into the same digit, recognizable at t = 400."}, "figure": {"name": "fig-picture-walk", "caption": "One digit on its way, drawn by the network of chapter 13. Above, $x_t$: noise turns into a digit. Below, what the network takes it for at that time, $\\hat x_0$: at first a wild guess, then an average of many digits, at last one of them."}}
 from functools import partial
 from itertools import pairwise
 
@@ -424,13 +424,13 @@ describe("data", train)
 for name, x in ways.items():
     describe(name, x)
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Three rows of twelve pictures. First row, x_0_hat clipped: twelve different digits. Second row, nothing clipped: hard black and white patches without any form. Third row, x_t clipped: digits again, bolder and with more white, most of them other digits than above."}, "figure": {"name": "fig-clipping", "caption": "The same noise through three programs: $\\hat x_0$ clipped, nothing clipped, $x_t$ clipped. Where nothing is clipped, nearly all values lie far outside the range."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Three rows of twelve pictures. First row, x_0_hat clipped: twelve different digits. Second row, nothing clipped: hard black and white patches without any form. Third row, x_t clipped: digits again, some of them as above, some others."}, "figure": {"name": "fig-clipping", "caption": "The same noise through three programs: $\\hat x_0$ clipped, nothing clipped, $x_t$ clipped. Where nothing is clipped, nearly all values lie far outside the range."}}
 grid(torch.cat([x[:12] for x in ways.values()]), rows=3)
 
 # %% [markdown]
 # With nothing clipped, the values are far beyond the range, in nearly every pixel. This depends on the schedule: with the linear one of chapter 2 the first factor is only 0.02, and programs without clipping survive. It also depends on what is predicted: a network that predicts $\hat x_0$ or $v$ has no such factor at all, which is one of the reasons for $v$ in {eq}`eq:v-decode`.
 #
-# And clipping $x_t$? The third row shows digits, and the table has nothing to say against them. Most are other digits than in the first row, though it is the same noise. Something has changed, but is it wrong? Let us see it where everything is known.
+# And clipping $x_t$? The third row shows digits, and the table has nothing to say against them. Some are other digits than in the first row, though it is the same noise. Something has changed, but is it wrong? Let us see it where everything is known.
 #
 # ## Clipping the wrong thing
 #
@@ -796,7 +796,7 @@ print("same digit at 700 in less than a third:", same[700] < 1 / 3)
 print("same digit at 300 in more than half:", same[300] > 1 / 2)
 print("same digit at 100 in more than 4 of 5:", same[100] > 4 / 5)
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Six rows of eight pictures. The first row is one walk's x_t at five times. Below are five columns, for forks at t = 900, 700, 500, 300 and 100: four ends each. At 900 and 700 they are different digits, at 500 similar ones, at 300 the same digit with small differences, at 100 four equal pictures."}, "figure": {"name": "fig-forks", "caption": "One walk forked. Above, its $x_t$ at five times; below each, four ends of walks that start from it and differ in their noise. From $t = 300$ on the digit is settled, and only its strokes still move."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Five columns, for t = 900, 700, 500, 300 and 100. On top of each is one walk's x_t, and below it four ends of forks. At 900 and 700 they are different digits, at 500 similar ones, at 300 the same digit with small differences, at 100 four nearly equal pictures."}, "figure": {"name": "fig-forks", "caption": "One walk forked. Above, its $x_t$ at five times; below each, four ends of walks that start from it and differ in their noise. From $t = 300$ on the digit is settled, and only its strokes still move."}}
 columns = []
 for t in forks:
     k = times.index(t)
@@ -1157,7 +1157,7 @@ slips = {
     "t upward": upward(noise(24, 15)),
 }
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Seven rows of twelve pictures. Right: twelve different digits. Variance for standard deviation: digits, with many repetitions. Root of 1 minus alpha: bold digits, only three or four kinds. The same without z: all twelve are nearly one picture. z left out: again nearly one picture. z in the last step: digits with grain. t upward: noise."}, "figure": {"name": "fig-wrong-pictures", "caption": "The same network and the same noise through seven samplers, from top to bottom: right; $\\sigma^2$ for $\\sigma$; $\\sqrt{1-\\alpha_t}$; the same without $z$; $z$ left out; $z$ in the last step (20 strides); $t$ upward. The mistakes do not spoil the digits. They spoil the variety."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Seven rows of twelve pictures. Right: twelve different digits. Variance for standard deviation: digits, some of them other ones than above. Root of 1 minus alpha: digits, bolder, again some others. The same without z: all twelve are one picture. z left out: again one picture, the same twelve times. z in the last step: digits with grain. t upward: noise."}, "figure": {"name": "fig-wrong-pictures", "caption": "The same network and the same noise through seven samplers, from top to bottom: right; $\\sigma^2$ for $\\sigma$; $\\sqrt{1-\\alpha_t}$; the same without $z$; $z$ left out; $z$ in the last step (20 strides); $t$ upward. The mistakes do not spoil the digits. They spoil the variety."}}
 grid(torch.cat([x[:12] for x in slips.values()]), rows=7)
 
 
