@@ -209,7 +209,8 @@ function work({ frames, settings }) {
 }
 
 function inWords({ sampler, n, eta, variance, clip }) {
-  const name = sampler === "ddim" ? `DDIM, η = ${eta}` : `DDPM, σ² = ${{ beta_tilde: "β̃", beta: "β", zero: "0" }[variance]}`;
+  const squared = { beta_tilde: "β̃", beta: "β", zero: "0" }[variance];
+  const name = sampler === "ddim" ? `DDIM, η = ${eta}` : `DDPM, σ² = ${squared}`;
   const kept = { x_0: "", none: ", no clipping", x_t: ", x_t clipped" }[clip];
   return `${n} ${n === 1 ? "step" : "steps"}, ${name}${kept}`;
 }
@@ -229,8 +230,8 @@ function steering({ alpha_bar }, state, { change, begin, stop }) {
   const input = steps.node.querySelector("input");
   const shown = choice({
     options: [
-      { name: "x t, where the run is", face: symbol("x", "t") },
-      { name: "predicted x 0, where it would end", face: symbol("x̂", "0") },
+      { name: "x t", face: symbol("x", "t") },
+      { name: "predicted x 0", face: symbol("x̂", "0") },
     ],
     onChoose: (i) => change({ shown: ["x_t", "x_0"][i] }),
   });
@@ -265,7 +266,12 @@ function controls({ strides }, state, { change, begin, set }) {
     ],
     onChoose: (i) => set({ sampler: SAMPLERS[i] }),
   });
-  const eta = slider({ label: [element("i", {}, "η"), ", fresh noise"], range: [0, 1], step: 0.1, onInput: (value) => set({ eta: value }) });
+  const eta = slider({
+    label: [element("i", {}, "η"), ", fresh noise"],
+    range: [0, 1],
+    step: 0.1,
+    onInput: (value) => set({ eta: value }),
+  });
   const variance = choice({
     options: [
       { name: "beta tilde, of the posterior", face: symbol("β̃", "t") },
@@ -291,7 +297,8 @@ function controls({ strides }, state, { change, begin, set }) {
   });
   const group = ({ node }) => element("div", { class: "ex-group" }, node);
   const [ofWhom, noise] = [group(whose), group(variance)];
-  const more = element("details", {}, element("summary", {}, "More settings"), eta.node, noise, group(clip), group(count));
+  const fold = element("summary", {}, "More settings");
+  const more = element("details", {}, fold, eta.node, noise, group(clip), group(count));
   const draw = () => {
     const own = state.settings[state.editing];
     ofWhom.hidden = !state.forked;
@@ -312,8 +319,8 @@ function controls({ strides }, state, { change, begin, set }) {
 function report(model, state) {
   const sentence = liveSentence();
   const question = element("p", { class: "ex-question" });
-  question.append("Fork the run and change one setting of B at a time. Which settings make B draw other digits ");
-  question.append("from the same noise, and which only draw the same digits less cleanly?");
+  question.append("Fork the run and change one setting of B at a time. From the same noise, which settings draw ");
+  question.append("other digits than A, which the same ones less cleanly, and which none at all?");
   const draw = () => sentence.say(...status(state), ...values(state), ...difference(state));
   return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
 }
@@ -339,7 +346,10 @@ function difference(state) {
   const [a, b] = [0, 1].map((k) => state.forked && seen(state, k));
   if (!a || !b) return [];
   const apart = twoDigits(distance(a[state.shown], b[state.shown]));
-  return [`B, with ${inWords(state.settings[1])}, is ${apart} away from A: the root of the mean squared difference of a pixel.`];
+  return [
+    `B, with ${inWords(state.settings[1])}, is ${apart} away from A `,
+    "(the root of the mean squared difference of a pixel).",
+  ];
 }
 
 function twoDigits(value) {

@@ -30,25 +30,25 @@ function floats(packed) {
 /** One scale for each output: rows of int8, each times its float. */
 function scaled(bytes, scale) {
   const inputs = bytes.length / scale.length;
-  return Float64Array.from(new Int8Array(bytes.buffer), (whole, i) => Math.fround(whole * scale[Math.floor(i / inputs)]));
+  const value = (whole, i) => Math.fround(whole * scale[Math.floor(i / inputs)]);
+  return Float64Array.from(new Int8Array(bytes.buffer), value);
 }
 
 // ------------------------------------------------------------------------- layers without a neighbor
 
-/** rows · weightᵀ + bias: a linear layer, and what a convolution comes down to. Without bias: zeros. */
-export function linear({ weight, bias }, rows, inputs) {
+/** rows · weightᵀ + bias: a linear layer, and what a convolution comes down to; out: where to, if it is there. */
+export function linear({ weight, bias }, rows, inputs, out) {
   const [count, outputs] = [rows.length / inputs, weight.length / inputs];
+  out ??= new Float64Array(count * outputs);
   const start = bias ?? new Float64Array(outputs);
-  const out = new Float64Array(count * outputs);
-  const [evenRows, evenOutputs] = [count - (count % 4), outputs - (outputs % 4)];
-  for (let m = 0; m < evenRows; m += 4) {
-    for (let n = 0; n < evenOutputs; n += 4) block(rows, weight, start, inputs, outputs, m, n, out);
-    for (let n = evenOutputs; n < outputs; n++) {
-      for (let i = m; i < m + 4; i++) out[i * outputs + n] = dot(rows, i * inputs, weight, n * inputs, inputs, start[n]);
-    }
+  const [fullRows, fullOutputs] = [count - (count % 4), outputs - (outputs % 4)];
+  for (let m = 0; m < fullRows; m += 4) {
+    for (let n = 0; n < fullOutputs; n += 4) block(rows, weight, start, inputs, outputs, m, n, out);
   }
-  for (let m = evenRows; m < count; m++) {
-    for (let n = 0; n < outputs; n++) out[m * outputs + n] = dot(rows, m * inputs, weight, n * inputs, inputs, start[n]);
+  for (let m = 0; m < count; m++) {
+    for (let n = m < fullRows ? fullOutputs : 0; n < outputs; n++) {
+      out[m * outputs + n] = dot(rows, m * inputs, weight, n * inputs, inputs, start[n]);
+    }
   }
   return out;
 }
@@ -61,10 +61,14 @@ function dot(x, i, y, j, count, start) {
 
 /** Sixteen sums at a time, four rows by four outputs: each number that is read is used four times. */
 function block(rows, weight, bias, inputs, outputs, m, n, out) {
-  const [p, q, r, s] = [bias[n], bias[n + 1], bias[n + 2], bias[n + 3]];
-  let [a, b, c, d, e, f, g, h] = [p, q, r, s, p, q, r, s];
-  let [A, B, C, D, E, F, G, H] = [p, q, r, s, p, q, r, s];
-  let [i, j] = [m * inputs, n * inputs];
+  // (No destructuring in here: before the compiler has seen a function often, that is slow.)
+  let a, b, c, d, e, f, g, h, A, B, C, D, E, F, G, H;
+  a = e = A = E = bias[n];
+  b = f = B = F = bias[n + 1];
+  c = g = C = G = bias[n + 2];
+  d = h = D = H = bias[n + 3];
+  let i = m * inputs;
+  let j = n * inputs;
   for (let k = 0; k < inputs; k++, i++, j++) {
     const w = weight[j];
     const x = weight[j + inputs];
@@ -91,15 +95,24 @@ function block(rows, weight, bias, inputs, outputs, m, n, out) {
     G += row * y;
     H += row * z;
   }
-  out.set([a, b, c, d], m * outputs + n);
-  out.set([e, f, g, h], (m + 1) * outputs + n);
-  out.set([A, B, C, D], (m + 2) * outputs + n);
-  out.set([E, F, G, H], (m + 3) * outputs + n);
+  write(out, m * outputs + n, a, b, c, d);
+  write(out, (m + 1) * outputs + n, e, f, g, h);
+  write(out, (m + 2) * outputs + n, A, B, C, D);
+  write(out, (m + 3) * outputs + n, E, F, G, H);
+}
+
+function write(out, i, a, b, c, d) {
+  out[i] = a;
+  out[i + 1] = b;
+  out[i + 2] = c;
+  out[i + 3] = d;
 }
 
 /** z times its sigmoid. */
 export function silu(values) {
-  return values.map((z) => z / (1 + Math.exp(-z)));
+  const out = new Float64Array(values.length);
+  for (let i = 0; i < out.length; i++) out[i] = values[i] / (1 + Math.exp(-values[i]));
+  return out;
 }
 
 /** At most 8 groups, each of at least 4 channels (networks.embedding.group_norm). */
@@ -137,33 +150,117 @@ export function groupNorm({ weight, bias }, { data, side, channels }) {
 }
 
 /** x (1 + scale) + shift, for each channel. */
-export function scaleShift(x, scale, shift) {
-  const { channels } = x;
-  return { ...x, data: x.data.map((value, i) => value * (1 + scale[i % channels]) + shift[i % channels]) };
+export function scaleShift({ data, side, channels }, scale, shift) {
+  const out = new Float64Array(data.length);
+  for (let i = 0; i < out.length; ) {
+    for (let c = 0; c < channels; c++, i++) out[i] = data[i] * (1 + scale[c]) + shift[c];
+  }
+  return { data: out, side, channels };
 }
 
 // ------------------------------------------------------------------------------ layers with neighbors
 
 /** A convolution with kernels of 3 by 3 and a border of zeros; stride 2 halves the side. */
-export function conv3x3(layer, { data, side, channels }, stride = 1) {
-  const size = Math.ceil(side / stride);
-  const [count, inputs] = [data.length / (side * side * channels), 9 * channels];
-  // Each row is what one output pixel sees: for every channel its 9 neighbors, as in torch's kernels.
-  const patches = new Float64Array(count * size * size * inputs);
-  let row = 0;
-  for (let picture = 0; picture < count; picture++) {
-    for (let y = 0; y < size; y++) {
-      for (let x = 0; x < size; x++, row += inputs) {
-        for (let k = 0; k < 9; k++) {
-          const [v, u] = [y * stride + Math.floor(k / 3) - 1, x * stride + (k % 3) - 1];
-          if (v < 0 || v >= side || u < 0 || u >= side) continue; // zeros stand there already
-          const pixel = ((picture * side + v) * side + u) * channels;
-          for (let c = 0, to = row + k; c < channels; c++, to += 9) patches[to] = data[pixel + c];
-        }
-      }
+export function conv3x3(layer, x, stride = 1) {
+  return stride === 1 && x.side % 2 === 0 && x.channels > 1 ? byTiles(layer, x) : byPatches(layer, x, stride);
+}
+
+/** A row for what each output sees: for every channel its 9 neighbors, as in torch's kernels. */
+function byPatches(layer, { data, side, channels }, stride) {
+  const [size, inputs] = [Math.ceil(side / stride), 9 * channels];
+  const patches = new Float64Array((data.length / side ** 2) * size ** 2 * 9);
+  const padded = bordered({ data, side, channels });
+  for (let row = 0, i = 0; row < patches.length; row += inputs, i++) {
+    const [x, y, picture] = [i % size, Math.floor(i / size) % size, Math.floor(i / size ** 2)];
+    for (let k = 0; k < 9; k++) {
+      const [v, u] = [y * stride + Math.floor(k / 3), x * stride + (k % 3)];
+      const from = ((picture * (side + 2) + v) * (side + 2) + u) * channels;
+      for (let c = 0; c < channels; c++) patches[row + 9 * c + k] = padded[from + c];
     }
   }
   return { data: linear(layer, patches, inputs), side: size, channels: layer.bias.length };
+}
+
+/** With a border of zeros, one pixel wide. */
+function bordered({ data, side, channels }) {
+  const row = side * channels;
+  const out = new Float64Array((data.length / side ** 2) * (side + 2) ** 2);
+  for (let from = 0, i = 0; from < data.length; from += row, i++) {
+    const line = Math.floor(i / side) * (side + 2) + (i % side) + 1;
+    out.set(data.subarray(from, from + row), line * (row + 2 * channels) + channels);
+  }
+  return out;
+}
+
+/**
+ * The same with 16 products in place of 36 for every 2 by 2 outputs (Lavin & Gray 2016, sec. 4.1).
+ *
+ * Along a line, a kernel g over the inputs d_0 .. d_3 has two outputs. Both are sums of the same four
+ * products, of one number from `differences` of d and one from `spread` of g. In a plane: rows, columns.
+ */
+function byTiles(layer, x) {
+  const [half, channels, outputs] = [x.side / 2, x.channels, layer.bias.length];
+  layer.spread ??= spreadKernels(layer.weight); // once for all steps
+  const lines = differences(bordered(x), x.side + 2, channels); // (4, B, side + 2, half, channels)
+  const tiles = differences(lines, x.side + 2, half * channels); // (4, 4, B, half, half, channels)
+  const products = new Float64Array((tiles.length / channels) * outputs);
+  const part = (array, k) => array.subarray((k * array.length) / 16, ((k + 1) * array.length) / 16);
+  layer.spread.forEach((weight, k) => {
+    const bias = k === 5 ? layer.bias : undefined; // a product that is added once to every output
+    linear({ weight, bias }, part(tiles, k), channels, part(products, k));
+  });
+  return { data: gathered(gathered(products, half * outputs), outputs), side: x.side, channels: outputs };
+}
+
+/** Along the middle of (outer, size, inner), of any four neighbors, two apart: (4, outer, size / 2 - 1, inner). */
+function differences(data, size, inner) {
+  const plane = (data.length / size) * (size / 2 - 1);
+  const out = new Float64Array(4 * plane);
+  for (let start = 0, to = 0; start < data.length; start += size * inner) {
+    for (let i = start; i < start + (size - 2) * inner; i += inner) {
+      for (let c = 0; c < inner; c++, i++, to++) {
+        const q = data[i + inner];
+        const r = data[i + 2 * inner];
+        out[to] = data[i] - r;
+        out[to + plane] = q + r;
+        out[to + 2 * plane] = r - q;
+        out[to + 3 * plane] = q - data[i + 3 * inner];
+      }
+    }
+  }
+  return out;
+}
+
+/** From (4, outer, inner) to the two outputs of each, (outer, 2, inner). */
+function gathered(data, inner) {
+  const plane = data.length / 4;
+  const out = new Float64Array(2 * plane);
+  for (let i = 0, to = 0; i < plane; to += inner) {
+    for (let c = 0; c < inner; c++, i++, to++) {
+      const q = data[i + plane];
+      const r = data[i + 2 * plane];
+      out[to] = data[i] + q + r;
+      out[to + inner] = q - r - data[i + 3 * plane];
+    }
+  }
+  return out;
+}
+
+function spread([p, q, r]) {
+  return [p, (p + q + r) / 2, (p - q + r) / 2, r];
+}
+
+/** For each of the 16 products a matrix (outputs, channels). */
+function spreadKernels(weight) {
+  const matrices = Array.from({ length: 16 }, () => new Float64Array(weight.length / 9));
+  for (let i = 0; i < weight.length / 9; i++) {
+    const rows = [0, 3, 6].map((k) => spread(weight.subarray(9 * i + k, 9 * i + k + 3)));
+    for (let x = 0; x < 4; x++) {
+      const column = spread(rows.map((row) => row[x]));
+      column.forEach((value, y) => (matrices[4 * y + x][i] = value));
+    }
+  }
+  return matrices;
 }
 
 /** Twice the side, by repeating pixels. */
@@ -192,29 +289,39 @@ export function concat(x, y) {
 
 /** x + attention among its pixels, softmax(q kᵀ / √C) v (networks.unet.Attention). */
 export function attention(layers, name, x) {
-  const [pixels, channels] = [x.side ** 2, x.channels];
-  const mixed = new Float64Array(x.data.length);
+  const { side, channels } = x;
   const qkv = linear(layers[`${name}.qkv`], groupNorm(layers[`${name}.norm`], x).data, channels);
-  for (let first = 0; first < x.data.length / channels; first += pixels) {
-    const at = (p, part) => ((first + p) * 3 + part) * channels; // part: 0 of q, 1 of k, 2 of v
-    for (let p = 0; p < pixels; p++) {
-      const score = (_, o) => dot(qkv, at(p, 0), qkv, at(o, 1), channels, 0) / Math.sqrt(channels);
-      const scores = Float64Array.from({ length: pixels }, score);
-      const top = Math.max(...scores);
-      const powers = scores.map((value) => Math.exp(value - top));
-      const total = powers.reduce((sum, power) => sum + power);
-      for (let o = 0; o < pixels; o++) {
-        for (let c = 0; c < channels; c++) {
-          mixed[(first + p) * channels + c] += (powers[o] / total) * qkv[at(o, 2) + c];
-        }
-      }
+  const mixed = new Float64Array(x.data.length);
+  const block = side ** 2 * 3 * channels; // of qkv, for each picture
+  for (let first = 0, to = 0; first < qkv.length; first += block) {
+    for (let p = first; p < first + block; p += 3 * channels, to += channels) {
+      attend(qkv.subarray(first, first + block), qkv.subarray(p, p + channels), mixed.subarray(to, to + channels));
     }
   }
   return sum(x, { ...x, data: linear(layers[`${name}.out`], mixed, channels) });
 }
 
+/** What one pixel asks with q, from the q, k, v of all. */
+function attend(qkv, q, out) {
+  const channels = q.length;
+  const weights = new Float64Array(qkv.length / (3 * channels));
+  let top = -Infinity;
+  for (let o = 0; o < weights.length; o++) {
+    weights[o] = dot(q, 0, qkv, (3 * o + 1) * channels, channels, 0) / Math.sqrt(channels);
+    top = Math.max(top, weights[o]);
+  }
+  let total = 0;
+  for (let o = 0; o < weights.length; o++) total += weights[o] = Math.exp(weights[o] - top);
+  for (let o = 0; o < weights.length; o++) {
+    const v = (3 * o + 2) * channels;
+    for (let c = 0; c < channels; c++) out[c] += (weights[o] / total) * qkv[v + c];
+  }
+}
+
 function sum(x, y) {
-  return { ...y, data: y.data.map((value, i) => value + x.data[i]) };
+  const out = new Float64Array(y.data.length);
+  for (let i = 0; i < out.length; i++) out[i] = x.data[i] + y.data[i];
+  return { ...y, data: out };
 }
 
 // ------------------------------------------------------------------------------ blocks, and the whole
