@@ -13,10 +13,12 @@ import base64
 import html
 import io
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Lock
 from typing import Any, NamedTuple
 
 import imageio.v3 as iio
@@ -36,8 +38,8 @@ from ddpm_lib.sampling import ddim, sample, strided
 from ddpm_lib.schedules import Schedule, cosine, linear
 from ddpm_lib.training import Record
 
-SLICE = 0.1  # seconds for which one tick computes; a moved slider waits no longer, but for one step
-PAUSE = 50  # milliseconds from a tick to the next, if the kernel is done by then
+SLICE = 0.2  # seconds for which one tick computes; a moved slider waits no longer, but for one step
+PAUSE = 20  # milliseconds from a tick to the next, if the kernel is done by then
 ACROSS = 8  # pictures in a row
 OFTEN = 0.5  # seconds at least from one sentence of a monitor to the next
 SHARE = 10  # pauses between its pictures, in times that drawing one takes: it costs a tenth at most
@@ -52,8 +54,8 @@ class Drawing(NamedTuple):
     sentence: str
 
 
-# Settings -> after each step, a function that draws how far it is: most of them are never drawn.
-Compute = Callable[..., Iterator[Callable[[], Drawing]]]
+# After each step, a function that draws how far it is: most of them are never called.
+Job = Iterator[Callable[[], Drawing]]
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,7 @@ def sampling(model: Model, n: int = 16, frames: Sequence[int] = (1, 2, 4, 8, 16,
     return Panel(alt, _live(controls, compute, drawings[-1]), page)
 
 
-def _samples(
-    model: Model, n: int, *, steps: int, eta: float, seed: int
-) -> Iterator[Callable[[], Drawing]]:
+def _samples(model: Model, n: int, *, steps: int, eta: float, seed: int) -> Job:
     """The same pictures as recipes.walk for eta = 0, whatever the number of steps shown."""
     guess = torch.empty(0)
 
@@ -127,16 +127,11 @@ def _samples(
     for k, x_u in enumerate(walk, start=1):
         if k in stops:
             way.append(guess[:1])
-        x, words = guess, f"Step {k} of {steps}, at t = {times[k]}: what the model expects so far."
+        x, what = guess, f"Step {k} of {steps}, at t = {times[k]}: what the model expects so far."
         if k == steps:
-            x, words = (
-                x_u,
-                (
-                    f"{n} samples of seed {seed} after {steps} {'step' if steps == 1 else 'steps'} of "
-                    f"DDIM with η = {eta:g}. Below: what the model expected of the first, on its way."
-                ),
-            )
-        yield partial(_sheet, x, way, words)
+            count = "1 step" if steps == 1 else f"{steps} steps"
+            x, what = x_u, f"{n} samples of seed {seed} after {count} with η = {eta:g}."
+        yield partial(_sheet, x, way, f"{what} Below: what it expected of the first, on its way.")
 
 
 def _sheet(x: Tensor, way: Sequence[Tensor], sentence: str) -> Drawing:
@@ -195,13 +190,11 @@ def schedules(x_0: Tensor, frames: Sequence[int] = (50, 100, 200, 400, 700, 1000
     return Panel(alt, _live(controls, compute, drawings[-1]), page)
 
 
-def _tables(
-    x_0: Tensor, *, shape: str, T: int, beta_1: float, beta_T: float
-) -> Iterator[Callable[[], Drawing]]:
+def _tables(x_0: Tensor, *, shape: str, T: int, beta_1: float, beta_T: float) -> Job:
     schedule = SHAPES[shape](T, beta_1, beta_T)
     bits = float(bound.bits_per_dim(bound.prior_term(schedule, x_0), x_0).mean())
     sentence = (
-        f"After {T} steps of the {shape} schedule, ᾱ of T is {_short(schedule.alpha_bar[-1])}, and "
+        f"After {T} steps of the {shape} schedule, ᾱ_T is {_short(schedule.alpha_bar[-1])}, and "
         f"the prior costs L_T = {_short(bits)} bits per dimension: what x_T still tells about x_0."
     )
     yield lambda: Drawing(_png(_curves(schedule, f"{shape}, T = {T}")), sentence)
@@ -262,7 +255,7 @@ def monitor(
     def tell(record: Record) -> None:
         history.losses.extend(torch.stack(waiting).tolist() if waiting else [])
         waiting.clear()
-        words.value = html.escape(_report(history, record, steps))
+        words.value = _words(_report(history, record, steps))
 
     def draw() -> None:
         view.value = _image(_png(_training(history, history, steps)), alt)
@@ -302,8 +295,9 @@ def _report(history: History, record: Record, steps: int) -> str:
 
 def _training_page(history: History, steps: int, alt: str) -> Explorable:
     """Moments of it, without its speed: that is another one each time."""
-    first, last = history.steps[0], history.steps[-1]
-    stops = sorted({first + (last - first) * k // MOMENTS for k in range(1, MOMENTS + 1)})
+    count = len(history.steps)
+    ends = sorted({count * k // MOMENTS or 1 for k in range(1, MOMENTS + 1)})
+    stops = [history.steps[end - 1] for end in ends]
     drawings = []
     for stop in stops:
         then = history.until(stop)
@@ -329,9 +323,10 @@ def _training(history: History, whole: History, steps: int) -> Figure:
     figure.set_layout_engine("none")  # a constrained one takes as long as all the rest
     axes = figure.subplot_mosaic([["loss", "loss"], ["by time", "rate"]])
     figure.subplots_adjust(0.1, 0.12, 0.98, 0.94, wspace=0.3, hspace=0.55)
-    window = min(20, len(history.losses))
+    window = min(20, 1 + steps // 50, len(history.losses))
     means = torch.tensor(history.losses).unfold(0, window, 1).mean(1)
-    axes["loss"].set(title=f"loss, mean of {window} steps", yscale="log", xlabel="step")
+    title = "loss of each step" if window == 1 else f"loss, mean of {window} steps"
+    axes["loss"].set(title=title, yscale="log", xlabel="step")
     axes["loss"].plot(history.steps[window - 1 :], means, "-", color=MODEL)
     axes["by time"].set(title="loss at each $t$, latest in color", yscale="log", xlabel="$t/T$")
     t = [(k + 0.5) / BINS for k in range(BINS)]
@@ -367,41 +362,48 @@ def _recent(losses: Sequence[float]) -> float:
 # What the panels are made of
 
 
-def _live(controls: Mapping[str, Any], compute: Compute, first: Drawing) -> Any:
+def _live(controls: Mapping[str, Any], compute: Callable[..., Job], first: Drawing) -> Any:
     """The controls over what `compute` makes of their values, once one has been moved."""
     from ipywidgets import Play, VBox
 
-    widget, view, words = _frame(first)
+    widget, view, words = _frame()
     # Its button is hidden: it is here to call again and again. Before ipywidgets 8 it starts only
     # when pressed, so there, as in Colab today, a moved slider is followed to the end at once.
     clock = Play(max=2**31 - 1, interval=PAUSE, layout={"display": "none"})
     moment = SLICE if "playing" in clock.traits() else math.inf
-    job: Iterator[Callable[[], Drawing]] = iter(())
+    job: Job = iter(())
+    # JupyterLab brings a move in one thread while a tick still runs in another.
+    running, changing = Lock(), Lock()
 
     def move(change: Any = None) -> None:
         nonlocal job
-        job = compute(**{name: control.value for name, control in controls.items()})
-        clock.playing = False  # a page that was loaded anew would miss that it still is True
-        clock.playing = True
+        with changing:
+            job = compute(**{name: control.value for name, control in controls.items()})
+            clock.playing = False  # a page that was loaded anew would miss that it still is True
+            clock.playing = True
         tick()
 
     def tick(change: Any = None) -> None:
         nonlocal job
+        if not running.acquire(blocking=False):
+            return  # what runs stops by itself if there is a new job, and the next tick begins that
         try:
-            draw, done = _advance(job, moment)
-            if draw is not None:
-                show(draw())
-        except Exception as error:
-            done, job = True, iter(())
-            view.value = ""
-            words.value = html.escape(f"This does not work: {error} ({type(error).__name__})")
-        if done:
-            clock.playing = False
+            mine = job
+            drawing, done = _advance(mine, moment, lambda: job is not mine)
+            with changing:
+                if job is mine and drawing is not None:
+                    show(drawing)
+                if job is mine and done:
+                    job = iter(())
+                    clock.playing = False
+        finally:
+            running.release()
 
     def show(drawing: Drawing) -> None:
         view.value = _image(drawing.picture, drawing.sentence)
-        words.value = html.escape(drawing.sentence)
+        words.value = _words(drawing.sentence)
 
+    show(first)
     clock.observe(tick, "value")
     for control in controls.values():
         control.observe(move, "value")
@@ -409,26 +411,25 @@ def _live(controls: Mapping[str, Any], compute: Compute, first: Drawing) -> Any:
     return VBox([*controls.values(), widget, clock])
 
 
-def _advance(
-    job: Iterator[Callable[[], Drawing]], seconds: float
-) -> tuple[Callable[[], Drawing] | None, bool]:
-    """Take steps for so long, one at least: how to draw the latest, and whether it was the last."""
-    end, latest = time.perf_counter() + seconds, None
-    while (draw := next(job, None)) is not None:
-        latest = draw
-        if time.perf_counter() >= end:
-            return latest, False
-    return latest, True
+def _advance(job: Job, seconds: float, stopped: Callable[[], bool]) -> tuple[Drawing | None, bool]:
+    """Take steps for so long, one at least: what the latest shows, and whether there is no more."""
+    end, latest, done = time.perf_counter() + seconds, None, False
+    try:
+        while not done and not stopped():
+            draw = next(job, None)
+            latest, done = draw or latest, draw is None
+            if time.perf_counter() >= end:
+                break
+        return None if latest is None or stopped() else latest(), done
+    except Exception as error:
+        return Drawing(b"", f"This does not work: {error} ({type(error).__name__})"), True
 
 
-def _frame(first: Drawing | None = None) -> tuple[Any, Any, Any]:
+def _frame() -> tuple[Any, Any, Any]:
     """A box with a place for a picture and one for words, and these two."""
     from ipywidgets import HTML, VBox
 
     view, words = HTML(), HTML()  # and not Image, which has no alternative text
-    if first is not None:
-        view.value = _image(first.picture, first.sentence)
-        words.value = html.escape(first.sentence)
     return VBox([view, words]), view, words
 
 
@@ -456,7 +457,7 @@ def _page(
     )
 
 
-def _last(job: Iterator[Callable[[], Drawing]]) -> Drawing:
+def _last(job: Job) -> Drawing:
     *_, draw = job
     return draw()
 
@@ -474,7 +475,14 @@ def _png(figure: Figure) -> bytes:
 
 
 def _image(png: bytes, alt: str) -> str:
+    if not png:
+        return ""
     return f'<img src="{_uri(png)}" alt="{html.escape(alt)}" style="width: min(100%, 600px)">'
+
+
+def _words(sentence: str) -> str:
+    """As HTML, with an index for what follows an underscore."""
+    return re.sub(r"\b(\w)_(\w)\b", r"<i>\1</i><sub>\2</sub>", html.escape(sentence))
 
 
 def _uri(png: bytes) -> str:

@@ -134,6 +134,29 @@ def test_a_defect_fails_the_build_and_is_named_with_file_and_line(book, defect):
     assert any(message in line for line in named), result.stdout
 
 
+PANEL = """\
+class Panel:
+    def _repr_mimebundle_(self, **kwargs):
+        widget = ipywidgets.IntSlider()._repr_mimebundle_()
+        return widget | {"text/html": "<p>for a page</p>"}
+
+
+import ipywidgets
+
+Panel()
+"""
+
+
+def test_a_widget_with_a_page_of_its_own_is_shown_by_that(book):
+    book.edit(SECOND, 'print("second")', PANEL)
+    result = book.build()
+    assert result.returncode == 0, result.stdout
+    html = page(book, "chapters/05_second")
+    assert "<p>for a page</p>" in html
+    assert "widget-state" not in html and "widget-view" not in html
+    assert "requirejs" not in html and "html-manager" not in html
+
+
 def test_a_defect_fails_the_next_build_too(book):
     """Sphinx reads unchanged pages from its environment, and would not warn again."""
     book.edit(FIRST, "{eq}`def:x`", "{eq}`def:y`")
