@@ -498,6 +498,8 @@ def single_pixels(step, denoise):
 # %% tags=["nbval-check-output"]
 gray, two = best([-0.7, 0.0, 0.7], 0.05), best([-1.0, 1.0], 0.2)
 truth = (2 * 0.49 / 3 + 0.05**2) ** 0.5, (1 + 0.04) ** 0.5
+away = (drawn.abs() > 1).double().mean()
+print(f"normal: outside {away:.0%}, clipped {1 - 2 * phi_1:.3f}")
 print(f"data: std {truth[0]:.2f}, gray 33% | std {truth[1]:.2f}")
 found = {}
 for name, step, clip in [
