@@ -245,6 +245,21 @@ def test_a_move_in_another_thread_stops_what_runs_at_its_next_step(model, denois
     assert not clock(panel).playing
 
 
+def test_what_is_replaced_while_it_is_drawn_is_not_shown(panel, monkeypatch):
+    def draw(*args):
+        monkeypatch.setattr(panels, "_sheet", sheet_of)
+        control(panel, "seed").value = 9  # comes in between
+        return sheet_of(*args)
+
+    sheet_of, before = panels._sheet, view(panel).value
+    monkeypatch.setattr(panels, "_sheet", draw)
+    control(panel, "steps").value = 1  # its last step too
+    assert view(panel).value == before
+    assert clock(panel).playing
+    tick(panel)
+    assert words(panel).startswith("3 samples of seed 9 after 1 step with")
+
+
 def test_a_browser_that_was_loaded_anew_hears_of_the_next_move(panel):
     told = []
     clock(panel).observe(lambda change: told.append(change.new), "playing")
