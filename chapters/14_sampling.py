@@ -1153,7 +1153,7 @@ slips = {
     "t upward": upward(noise(24, 15)),
 }
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Seven rows of twelve pictures. Right: twelve different digits. Variance for standard deviation: digits, some of them other ones than above. Root of 1 minus alpha: digits, bolder, again some others. The same without z: all twelve are one picture. z left out: again one picture, the same twelve times. z in the last step: digits with grain. t upward: noise."}, "figure": {"name": "fig-wrong-pictures", "caption": "The same network and the same noise through seven samplers, from top to bottom: right; $\\sigma^2$ for $\\sigma$; $\\sqrt{1-\\alpha_t}$; the same without $z$; $z$ left out; $z$ in the last step (20 strides); $t$ upward. Four mistakes of six leave digits that look right. Two of these four leave only one of them."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Seven rows of twelve pictures. Right: twelve different digits. Variance for standard deviation: digits, some of them other ones than above. Root of 1 minus alpha: digits, bolder, again some others. The same without z: all twelve are one picture. z left out: again one picture, the same twelve times. z in the last step: digits with grain. t upward: noise."}, "figure": {"name": "fig-wrong-pictures", "caption": "The same network and the same noise through seven samplers, from top to bottom: right; $\\sigma^2$ for $\\sigma$; $\\sqrt{1-\\alpha_t}$; the same without $z$; $z$ left out; $z$ in the last step (20 strides); $t$ upward. Four mistakes of six leave digits that look right. Two of these four always draw the same one."}}
 grid(torch.cat([x[:12] for x in slips.values()]), rows=7)
 
 
