@@ -443,7 +443,8 @@ def _page(
     ]
     pixels = iio.imread(drawings[-1].picture, extension=".png")
     height, width = pixels.shape[:2]
-    still = Figure(figsize=(width / 200, height / 200))  # so that each pixel stays one
+    # Without a layout, whatever the style: each pixel stays one.
+    still = Figure(figsize=(width / 200, height / 200), layout="none")
     ax = still.add_axes((0, 0, 1, 1), frameon=False, xticks=[], yticks=[])
     ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
     size = {"width": width, "height": height}
