@@ -322,7 +322,7 @@ claim(
 
 
 # %%
-def multiplications(C, D, H, k, s=1, p=1):
+def multiplications(C, D, H, k, s=1, *, p=1):
     """Of a convolution of a square picture, C to D channels."""
     return D * conv_size(H, k, s, p) ** 2 * C * k**2
 
@@ -863,19 +863,22 @@ for H in (8, 28):
 print(f"{weight_count(net)} weights for either")
 
 
-def square_seen(network, H):
+def square_seen(network, H, i):
+    """How wide a square of the picture output pixel (i, i) hears."""
     x = torch.randn(1, 2, H, H, requires_grad=True)
     y = network(x, torch.tensor([1]))
-    (gradient,) = torch.autograd.grad(y[0, 0, H // 2, H // 2], x)
+    (gradient,) = torch.autograd.grad(y[0, 0, i, i], x)
     return int((gradient[0, 0] != 0).any(0).sum())
 
 
+net = TinyUNet(1, 8, extra=1)
 nn.init.ones_(net.head.weight)  # it begins at zero
-print(f"a pixel sees a square {square_seen(net, 64)} wide")
+widths = [square_seen(net, 64, i) for i in range(32, 36)]
+print(f"four neighbors see squares {widths} wide")
 print(f"ten layers 3 wide: {receptive([(3, 1)] * 10)}")
 
 # %% [markdown]
-# No layer of it knows the size of the pictures, so the same weights serve 8×8 and 28×28. A pixel of the output sees a square 38 pixels wide, and ten layers 3 wide, which is how many there are on the longest way through, would see 21.
+# No layer of it knows the size of the pictures, so the same weights serve 8×8 and 28×28. A pixel of the output sees a square SQUARE pixels wide, and ten layers 3 wide, which is how many there are on the longest way through, would see 21.
 #
 # ## How large should the weights be?
 #
@@ -992,7 +995,7 @@ for name, network in (("2.8 / n", ours), ("PyTorch's", default)):
     print(f"{name:<10}", *(f"{size:.2f}" for size in found))
 
 # %% [markdown]
-# With 2.8 the numbers stay of one size. They begin above 1, because the first layer's inputs have not been through SiLU, and grow slowly to 2.6, because SiLU takes a smaller share from larger numbers. With PyTorch's own draw they fall below 0.1 after two layers, and what is left at the end are the biases, which know nothing of the picture. In chapter 12 normalization layers do this work at every step of the training. Here there are none, and the beginning is all that we can choose. The last layer begins with zeros: then the first prediction is 0, and the first loss is 1, that of the best constant.
+# With 2.8 the numbers stay of one size. They begin above 1, because the first layer's inputs have not been through SiLU, and grow slowly to 2.6, because SiLU takes a smaller share from larger numbers. With PyTorch's own draw they fall below 0.1 in the third layer and stay at a few hundredths, until the upper skip brings in something larger at the end. In chapter 12 normalization layers do this work at every step of the training. Here there are none, and the beginning is all that we can choose. The last layer begins with zeros: then the first prediction is 0, and the first loss is 1, that of the best constant.
 #
 # ## What do the skips carry?
 #
@@ -1220,6 +1223,9 @@ explorable(
 
 
 # %% tags=["nbval-check-output"]
+import textwrap
+
+
 def up_by(x, k, p=0):
     return F.conv_transpose2d(x, torch.zeros(1, 1, k, k), None, 2, p)
 
@@ -1246,7 +1252,7 @@ follow("size 100", [thirds] * 4 + [double], 100, 13)
 try:
     TinyUNet(1)(torch.zeros(1, 1, 30, 30), torch.tensor([1]))
 except ValueError as error:
-    print("ours:", str(error)[:71], "...")
+    print(textwrap.fill(f"ours: {error}", 70))
 
 # %% [markdown]
 # *Pooling that does not shrink.* One article halves its pictures by `MaxPool2d(2)`. In PyTorch this has stride 2. In the framework of that article the stride is 1 unless one says otherwise, and 28 pixels become 27. The transposed convolution after it doubles them to 54, and they should be joined to 28. (The second joining of that listing fails too, with the right stride: it doubles twice after halving once.) Write the stride down, even where it is the default.
@@ -1288,7 +1294,7 @@ print(f"with three halvings {receptive(deep)}")
 # %% [markdown]
 # The first block makes 128 channels where the second wants 256, so it stops there. Exchange the two numbers, as was meant, and it stops on the way up: a block there makes 1024 channels, the joined skip adds 2048, and the next block wants 1024. Count the channels *after* joining.
 #
-# *Nothing goes down.* The same listing has no layer that halves anything. With the channels repaired it would be a U in name only. All its convolutions work on 32×32 pixels, up to 2048 channels deep, and its way down alone costs 38.3 billion multiplications for one picture, where halving before each new block makes it 1.7 billion. And a pixel at the bottom would see 17 pixels of the 32, where with three halvings it sees the whole picture.
+# *Nothing goes down.* The same listing has no layer that halves anything. With the channels repaired it would be a U in name only. All its convolutions work on 32×32 pixels, up to 2048 channels deep, and its way down alone costs 38.4 billion multiplications for one picture, where halving before each new block makes it 1.7 billion. And a pixel at the bottom would see 17 pixels of the 32, where with three halvings it sees the whole picture.
 #
 # *A bottom that is joined with itself.* Two listings put the output of every block on the list of skips, that of the last one as well, and take it off again right away. The first layer of the way up then gets $[x, x]$. Split its kernel into the part $w_1$ for the first copy and the part $w_2$ for the second. The sum over channels in {eq}`def:convolution` splits in the same way, and taps at the same place can be put together:
 #

@@ -57,7 +57,7 @@ def kernel_five(padding: Any, output_padding: Any, taps_even: Any, taps_odd: Any
         [taps_even, taps_odd],
         torch.tensor([3, 2]),
         {
-            "The other way round: at j = 0 the remainder of j + p is 0, and the taps are 0, 2, 4.": (
+            "The other way round: at j = 0 the remainder is 0, and the taps are 0, 2 and 4.": (
                 torch.tensor([2, 3])
             ),
             "5 / 2 is the average. Each pixel has a whole number of taps.": (
