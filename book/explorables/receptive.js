@@ -14,7 +14,7 @@ const UP = [
   { face: "4", name: "transposed, 4 wide", layer: transposed(4, 1, 0) },
   { face: "3", name: "transposed, 3 wide", layer: transposed(3, 1, 0) },
   { face: "3 + 1", name: "transposed, 3 wide, output padding 1", layer: transposed(3, 1, 1) },
-  { face: "nearest", name: "nearest, then a convolution 3 wide", layer: { kind: "nearest", kernel: 3, stride: 2, padding: 1 } },
+  { face: "nearest", name: "nearest, then a convolution 3 wide", layer: { ...CONV, kind: "nearest", stride: 2 } },
 ];
 
 // -------------------------------------------------------------------------------- what is computed
@@ -164,9 +164,11 @@ function settings(state, change) {
   let made = 0; // the range of the sliders, made anew for another size
   let column, row;
   const make = (last) => {
-    const one = (name, key) =>
-      slider({ label: [`output pixel: ${name}`], range: [1, last], step: 1, onInput: (value) => change({ [key]: value - 1 }) });
-    [column, row] = [one("column", "column"), one("row", "row")];
+    const one = (key) => {
+      const onInput = (value) => change({ [key]: value - 1 });
+      return slider({ label: [`output pixel: ${key}`], range: [1, last], step: 1, onInput });
+    };
+    [column, row] = [one("column"), one("row")];
     sliders.replaceChildren(column.node, row.node);
     made = last;
   };
@@ -192,37 +194,39 @@ function strips(state, change) {
   const follow = (event) => {
     if (event.buttons) pick(event);
   };
-  const strip = (k, { sizes, across, bySkip, layers, counts }) => {
-    const size = sizes[k];
+  const cells = (k, { sizes, across, bySkip }) => {
     const reached = new Set(across[k]);
     const near = new Set(bySkip && k < 2 ? bySkip[k] : []);
-    const cells = Array.from({ length: size }, (_, i) => {
+    return Array.from({ length: sizes[k] }, (_, i) => {
       const look = near.has(i) ? "ex-near" : reached.has(i) ? "ex-reached" : "ex-cell";
       return element("rect", { x: i, y: 0, width: 1, height: 1, class: look });
     });
+  };
+  const strip = (k, { sizes, layers }) => {
     const out = k === sizes.length - 1;
-    const line = { viewBox: `0 0 ${size} 1`, preserveAspectRatio: "none", "aria-hidden": "true" };
-    const svg = element("svg", { ...line, "data-size": size, class: out ? "ex-strip ex-out" : "ex-strip" }, ...cells);
+    const svg = element("svg", { preserveAspectRatio: "none", "aria-hidden": "true" });
+    svg.setAttribute("class", out ? "ex-strip ex-out" : "ex-strip");
+    svg.setAttribute("viewBox", `0 0 ${sizes[k]} 1`);
+    svg.setAttribute("data-size", sizes[k]);
     if (out) {
       svg.addEventListener("pointerdown", pick);
       svg.addEventListener("pointermove", follow);
     }
     const label = k === 0 ? "picture" : layers[k - 1].label;
-    const end = element("svg", { width: 30, height: 18, class: "ex-size" }, element("text", { x: 2, y: 14 }, `${size}`));
-    return [element("span", {}, label), svg, end];
+    const number = element("text", { x: 2, y: 14 }, `${sizes[k]}`);
+    const size = element("svg", { width: 30, height: 18, class: "ex-size" }, number);
+    return { svg, parts: [element("span", {}, label), svg, size] };
   };
+  let shown = ""; // the layers of the strips that stand there: while they stay, only the cells change
+  let made = [];
   const draw = (seen) => {
-    // The strip under the pointer stays in place while it moves: only its cells are new.
-    const fresh = seen.sizes.flatMap((_, k) => strip(k, seen));
-    const same = node.childElementCount === fresh.length && fresh.every((one, i) => one.tagName !== "svg" || one.getAttribute("data-size") === node.children[i].getAttribute("data-size"));
-    if (!same) {
-      node.replaceChildren(...fresh);
-      return;
+    const key = seen.sizes.join() + seen.layers.map(({ label }) => label).join();
+    if (key !== shown) {
+      made = seen.sizes.map((_, k) => strip(k, seen));
+      node.replaceChildren(...made.flatMap(({ parts }) => parts));
+      shown = key;
     }
-    fresh.forEach((one, i) => {
-      if (one.tagName === "svg") node.children[i].replaceChildren(...one.children);
-      else node.children[i].textContent = one.textContent;
-    });
+    made.forEach(({ svg }, k) => svg.replaceChildren(...cells(k, seen)));
   };
   return { node, draw };
 }
@@ -274,7 +278,8 @@ function explain(state) {
     const skip = bySkip ? `, and ${bySkipAlong[0].length} × ${bySkip[0].length} through the upper skip alone` : "";
     sentence.say(
       `${turns}. The output pixel in row ${state.row + 1}, column ${state.column + 1} hears from ` +
-        `${whole(along[0], sizes[0])} × ${whole(across[0], sizes[0])} of the ${sizes[0]} × ${sizes[0]} pixels${skip}. `,
+        `${whole(along[0], sizes[0])} × ${whole(across[0], sizes[0])} `,
+      `of the ${sizes[0]} × ${sizes[0]} pixels${skip}. `,
       evenness(counts),
     );
   };
