@@ -1148,7 +1148,7 @@ for name, group in nets.items():
 print(f"one factor: the finest {alone[-1]:.1f}")
 
 # %% [markdown]
-# The digits are made of slow waves and have hardly any of the finest. So the finest waves of $x_t$ are nearly all noise, and all that a network has to do with them is to hand them through. With skips it does, and pays 0.1. Without, it pays 0.6 for them, six times as much, while the slow waves cost 0.9 against 0.4. The bottom of a U is the right place to decide what is a stroke, and the wrong road for everything else. That is why the network has both.
+# The digits are made of slow waves and have hardly any of the finest. So the finest waves of $x_t$ are nearly all noise, and all that a network has to do with them is to hand them through. With skips it does, and pays 0.1. Without, it pays 0.6 for them, while the slow waves cost 0.9 against 0.4. The bottom of a U is the right place to decide what is a stroke, and the wrong road for everything else. That is why the network has both.
 #
 # ## First digits
 #
@@ -1173,7 +1173,7 @@ chance = torch.Generator(device).manual_seed(8)
     randn=partial(torch.randn, generator=chance, device=device),
 )
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Two rows of sixteen small gray pictures in all. Most look like handwritten digits of 8 by 8 pixels, such as 0, 3 or 7; some are strokes that belong to no digit."}, "figure": {"name": "fig-first-digits", "caption": "Sixteen digits drawn by the first UNet after a few seconds of training, none of them chosen. Some could be read, some could not."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Two rows of sixteen small gray pictures in all. About half look like handwritten digits of 8 by 8 pixels, such as 0, 8 or 9; the others are strokes that belong to no digit."}, "figure": {"name": "fig-first-digits", "caption": "Sixteen digits drawn by the first UNet after a few seconds of training, none of them chosen. Some could be read, some could not."}}
 grid(drawn_digits.cpu(), rows=2)
 
 # %% tags=["nbval-check-output"]
@@ -1182,7 +1182,7 @@ for first in (0, 50, long - 50):
     print(f"steps {first + 1:>3} to {first + 50:>3}: loss {part:.1f}")
 
 # %% [markdown]
-# The loss falls from 0.7 in the first fifty steps to 0.3. Some of the pictures can be read, others are strokes that nobody would call a digit. This is what 450 steps of 64 pictures give. Chapter 13 trains the network of chapter 12 for longer, and chapter 16 says in numbers how good the result is.
+# The loss falls from 0.7 in the first fifty steps to 0.2 in the last. Some of the pictures can be read, others are strokes that nobody would call a digit. This is what 450 steps of 64 pictures give. Chapter 13 trains the network of chapter 12 for longer, and chapter 16 says in numbers how good the result is.
 #
 # ## Layers to play with
 #
