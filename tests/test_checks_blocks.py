@@ -19,7 +19,7 @@ def test_equal_cost():
     check.equal_cost(160)
     for wrong, message in [
         (288, "four matrices of the attention"),
-        (320, "two products"),
+        (320, "Two products"),
         (576, "scores alone"),
         (160**0.5, "side"),
         (192, "not three"),

@@ -19,9 +19,7 @@ def equal_cost(pixels: Any) -> None:
         2.5 * C,
         {
             "The four matrices of the attention cost something too: 4 n C².": 4.5 * C,
-            "There are two products with n² C multiplications: the scores, and the weighted sums.": (
-                5.0 * C
-            ),
+            "Two products have n² C multiplications: the scores, and the weighted sums.": 5.0 * C,
             "That is a convolution against the scores alone: add the four matrices and the "
             "weighted sums.": 9.0 * C,
             "That is the side of the picture. The question is for the number of pixels.": (
@@ -88,9 +86,7 @@ def heads(function: Callable[[Tensor, Tensor, Tensor, int], Tensor]) -> None:
             "The softmax runs over the queries: its weights must sum to 1 over the keys.": (
                 together(several(chunks, 2, dim=-2))
             ),
-            "The heads are averaged: set them beside each other.": (
-                right.mean(1).repeat(1, 1, 4)
-            ),
+            "The heads are averaged: set them beside each other.": (right.mean(1).repeat(1, 1, 4)),
         },
         "Each head attends by itself.",
     )
