@@ -1233,7 +1233,7 @@ def packed(name, values):
     channels = values.shape[2]
     lively = values.var((0, 1, 3, 4)).topk(min(channels, 12)).indices
     values = values[:, :, lively.sort().values].flatten(0, 1)
-    limit = float(f"{values.abs().flatten().quantile(0.995):.1g}")
+    limit = float(f"{values.abs().flatten().quantile(0.98):.1g}")
     scaled = (values / limit).clamp(-1, 1) * 127.5 + 127.5
     return {
         "name": name,

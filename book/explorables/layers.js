@@ -15,7 +15,8 @@ const NAMES = {
   eps: ["the output ", symbolOf("ε̂")],
 };
 const ARROWS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
-const MOST = 0.5; // of a weight of the attention, in the picture
+const MOST = 0.5; // a byte of 255 in the stored weights of the attention
+const WHITE = 0.25; // and what is white in their picture: few are larger
 
 function symbolOf(name, index) {
   return () => symbol(name, index);
@@ -145,7 +146,7 @@ function looks(model, state, change) {
   const count = Math.sqrt(model.attention[0].length);
   const side = Math.sqrt(count);
   const spots = Array.from({ length: count }, (_, i) => {
-    const face = picture({ rows: 1, columns: 1, range: [0, MOST] });
+    const face = picture({ rows: 1, columns: 1, range: [0, WHITE] });
     const node = button("", () => change({ pixel: i }), "ex-option");
     node.append(face.node);
     return { face, node };
@@ -171,7 +172,7 @@ function looks(model, state, change) {
       node.setAttribute("aria-pressed", i === state.pixel);
     });
   };
-  return { node: element("div", { class: "ex-looks" }, title, grid, ramp("gray", [0, MOST])), draw };
+  return { node: element("div", { class: "ex-looks" }, title, grid, ramp("gray", [0, WHITE])), draw };
 }
 
 const spot = (i, side) => `row ${Math.floor(i / side) + 1}, column ${(i % side) + 1}`;
