@@ -12,7 +12,7 @@
 # :::{admonition} At a glance
 # :class: glance
 #
-# 45 minutes to read, longer with a pencil; it runs in about half a minute on one core of a laptop's CPU. You need how the time enters a network from chapter 10, the convolutions and skips of chapter 11, and from chapter 1 that variances of independent numbers add {eq}`eq:moments`. The first chapter that needs the result is the next one, which trains the network.
+# 45 minutes to read, longer with a pencil; it runs in about half a minute on one core of a laptop's CPU. You need how the time enters a network from chapter 10, the convolutions and skips of chapter 11, and from chapter 1 that variances of independent numbers add {eq}`eq:moments`.
 # :::
 
 # %% tags=["figure"] mystnb={"image": {"alt": "The length of the gradient on a logarithmic axis against the number of layers it has passed, from 0 to 40. A dashed line for a plain stack with weights as torch draws them falls straight down, to less than one ten-billionth after 25 layers. A dotted line for a plain stack with larger weights falls slowly, to less than one thousandth after 40 layers. A solid line for residual blocks stays between one and three."}, "figure": {"name": "fig-depth", "caption": "The length of the gradient on its way from the output back through a stack of layers. In a plain stack (dashed) each layer multiplies it, and with the weights that PyTorch draws by itself nothing is left after twenty layers. Larger weights (dotted) slow the loss down. Residual blocks (solid) need no such care."}}
@@ -757,10 +757,7 @@ sizes = {name: w.numel() for name, w in network.named_parameters()}
 print(f"{sum(sizes.values()):,} parameters")
 waves = reached(network)
 for step, names in enumerate(waves, start=1):
-    new = names - set().union(*waves[: step - 1])
-    text = f"step {step}: {sum(sizes[name] for name in names):>6,}"
-    some = sorted({name.split(".")[-2] for name in new})
-    print(text, " new:", *some[:5])
+    print(f"step {step}: {sum(sizes[name] for name in names):>6,}")
 
 # %% [markdown]
 # In the first step only the head learns, 145 of 61,201 parameters. In the second the gradient passes through the head and reaches all that lies on shortcuts, and the ends of the branches. In the third it reaches everything. A test that looks for forgotten layers must wait for three steps.
