@@ -1465,7 +1465,7 @@ for name, found, bound in (
 #
 # ## Where tutorials go wrong
 #
-# *One channel a group.* A published UNet begins with 32 channels and norms of 32 groups. Read as code it is GroupNorm; as computed it is InstanceNorm, and by the table after {eq}`eq:group-invariance` blind to color. The same block feeds the *normalized* $x$ into the shortcut as well, so the one path that could have kept mean and scale loses them too. And its scale and shift come before the second norm, which has one channel a group again in the last block: by {eq}`eq:modulation-lost` that block does not know $t$. The cell builds the block, in its order of operations, and asks it three questions: what changes if the input is twice as large, if a color is added, and if $t$ is another?
+# *One channel a group.* A published UNet begins with 32 channels and norms of 32 groups. Read as code it is GroupNorm; as computed it is InstanceNorm, and by the table after {eq}`eq:group-invariance` blind to color. The same block feeds the *normalized* $x$ into the shortcut as well, so the one path that could have kept mean and scale loses them too. And its scale and shift come before the second norm, which has one channel a group again in the last block: by {eq}`eq:modulation-lost` that block does not know $t$. The cell builds the block, in its order of operations and without its change of size, and asks it three questions: what changes if the input is twice as large, if a color is added, and if $t$ is another?
 
 
 # %% tags=["nbval-check-output"]
@@ -1499,7 +1499,7 @@ for name, function in (("published", published), ("ours", ours)):
     print(f"{name:<10}" + "".join(f"{text:>8}" for text in texts))
 
 # %% [markdown]
-# The published block returns the same numbers, to rounding, for another brightness, another color and another time. It trains, and its loss goes down, because much can be said about the noise without the three.
+# The published block returns the same numbers, to rounding, for another brightness, another color and another time (as long as $1 + \gamma$ keeps its sign). It trains, and its loss goes down, because much can be said about the noise without the three.
 #
 # *Beside itself.* The same UNet appends the output of every level to its list of skips, the lowest too, and begins the way up by popping that entry: the bottleneck is concatenated with itself. A convolution $K$ of the two copies is a sum of two convolutions, of its first and of its second half of input channels, and both see the same $x$:
 #
@@ -1529,7 +1529,7 @@ claim(
 print(f"superfluous: {9 * 1024 * 512:,} weights")
 
 # %% [markdown]
-# *Layers that are there and not used.* A class is named for the attention that its listing has commented out. Another program defines a norm in its attention and never calls it. A third holds a map of the time, from 256 numbers to 1024 and back, that no gradient ever reaches. None of these fails, since a layer that is not called costs nothing but memory. They are found by asking which parameters never get a gradient. The cell plants two of them in our network and asks, after one step and after three.
+# *Layers that are there and not used.* A class is named for the attention that its listing has commented out. Another program defines a norm in its attention and never calls it. A third has hundreds of thousands of parameters that no gradient ever reaches, as many as a map of the time from 256 numbers to 1024 and back. None of these fails, since a layer that is not called costs nothing but memory. They are found by asking which parameters never get a gradient. The cell plants two of them in our network and asks, after one step and after three.
 
 
 # %%
@@ -1557,7 +1557,7 @@ for name in sorted(silent):
     print(f"  {name:<36}{sizes[name]:>8,}")
 
 # %% [markdown]
-# After three steps the list holds the planted layers and nothing else: 525,568 parameters of the time map, and 64 of the norm. (A program with exactly 525,568 silent parameters has been trained and reported.) After a single step the list would accuse nearly everything, for the reason of {eq}`eq:zero-gradient`.
+# After three steps the list holds the planted layers and nothing else: 525,568 parameters of the time map, and 64 of the norm. (It is in this number that the program with the silent map was found out.) After a single step the list would accuse nearly everything, for the reason of {eq}`eq:zero-gradient`.
 #
 # *Without the root.* Attention that divides by nothing, or by $C$, or whose softmax runs over the queries, trains too. The claim under {eq}`eq:attention` rejects all of these; a picture would not.
 #
