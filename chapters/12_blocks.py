@@ -1557,7 +1557,7 @@ for name in sorted(silent):
     print(f"  {name:<36}{sizes[name]:>8,}")
 
 # %% [markdown]
-# After three steps the list holds the planted layers and nothing else: 525,568 parameters of the time map, and 64 of the norm. (It is in this number that the program with the silent map was found out.) After a single step the list would accuse nearly everything, for the reason of {eq}`eq:zero-gradient`.
+# After three steps the list holds the planted layers and nothing else: 525,568 parameters of the time map, and 64 of the norm. After a single step the list would accuse nearly everything, for the reason of {eq}`eq:zero-gradient`.
 #
 # *Without the root.* Attention that divides by nothing, or by $C$, or whose softmax runs over the queries, trains too. The claim under {eq}`eq:attention` rejects all of these; a picture would not.
 #
