@@ -124,7 +124,10 @@ dataset, steps, device = (
 # The middle term has mean 0, because every entry of $W$ has. So each block multiplies by $1 + g$, and $L$ blocks by the power of that, which the binomial theorem multiplies out:
 #
 # $$
-# \mathbb E\,\lVert u_0\rVert^2 = (1 + g)^L\,\lVert u\rVert^2 = \sum_{k=0}^{L}\binom Lk g^k\,\lVert u\rVert^2 ,
+# \begin{aligned}
+# \mathbb E\,\lVert u_0\rVert^2 &= (1 + g)^L\,\lVert u\rVert^2\\
+# &= \sum_{k=0}^{L}\binom Lk g^k\,\lVert u\rVert^2 ,
+# \end{aligned}
 # $$ (eq:residual-gradient)
 #
 # where $u_0$ is the gradient at the input of the stack. Read the sum as a sum over paths. In each block a path takes the branch or the shortcut; $\binom Lk$ of the paths take $k$ branches, and each branch multiplies by $g$. The term $k = 0$ is the path that takes none. It carries the gradient through unchanged however small $g$ is: a product can vanish, and a sum that contains a 1 cannot. Residual connections were introduced for classifiers with up to 152 layers {cite:p}`he2016`.
@@ -236,7 +239,10 @@ claim(
 # To normalize is to subtract a mean and divide by a standard deviation. The question is over which numbers the two are taken. A layer of a convolutional network holds a tensor of $B$ pictures with $C$ channels of $H \times W$ pixels. *Group normalization* {cite:p}`wu2018` splits the channels into $G$ groups and treats each group of each picture by itself. With $m$ and $v$ for the mean and the variance over the $n = (C/G)\,HW$ numbers of one group,
 #
 # $$
-# \operatorname{norm}(h)_i = \gamma_c\,\frac{h_i - m}{\sqrt{v + \varepsilon}} + \delta_c , \qquad m = \frac1n\sum_j h_j, \quad v = \frac1n\sum_j (h_j - m)^2 .
+# \begin{aligned}
+# \operatorname{norm}(h)_i &= \gamma_c\,\frac{h_i - m}{\sqrt{v + \varepsilon}} + \delta_c ,\\
+# m &= \frac1n\sum_j h_j, \quad v = \frac1n\sum_j (h_j - m)^2 .
+# \end{aligned}
 # $$ (eq:group-norm)
 #
 # Here $c$ is the channel of the number $h_i$. Each channel has a scale $\gamma_c$ and a shift $\delta_c$ of its own, learned, 1 and 0 at the start. The tiny $\varepsilon = 10^{-5}$ keeps a constant picture from a division by zero. In code, with the pixels and the channels of a group in one axis:
@@ -767,7 +773,10 @@ for step, names in enumerate(waves, start=1):
 # A convolution lets each pixel hear from its neighbors. Far pixels meet only through many layers, or at the lowest resolution. *Attention* {cite:p}`vaswani2017` lets every pixel hear from every other in one layer, and decides from the content who listens to whom. Each of the $n = HW$ pixels is a row of $C$ numbers. Three matrices make three rows of it: a *query* $q_i$, what pixel $i$ looks for; a *key* $k_j$, what pixel $j$ offers to be found by; and a *value* $v_j$, what it hands over. How much $i$ listens to $j$ is decided by the dot product of query and key. The softmax turns the dot products of one $i$ into positive weights $A_{ij}$ that sum to 1 over $j$:
 #
 # $$
-# o_i = \sum_j A_{ij}\,v_j , \qquad A_{ij} = \frac{e^{q_i\cdot k_j/\sqrt C}}{\sum_{j'} e^{q_i\cdot k_{j'}/\sqrt C}} .
+# \begin{aligned}
+# o_i &= \sum_j A_{ij}\,v_j ,\\
+# A_{ij} &= \frac{e^{q_i\cdot k_j/\sqrt C}}{\sum_{j'} e^{q_i\cdot k_{j'}/\sqrt C}} .
+# \end{aligned}
 # $$ (eq:attention)
 #
 # In code, three lines. We compare them with PyTorch's class `nn.MultiheadAttention` with a single head, and hand it the same three matrices.
@@ -869,7 +878,10 @@ for C in (8, 64, 512):
 # A sentence would need position embeddings for that reason. A UNet does not: the convolutions around the attention see edges and neighbors, and leave traces of the place in every pixel. Second, a *bias of the keys does nothing*. If each $k_j$ is raised by the same $b$, every score of pixel $i$ is raised by $q_i \cdot b/\sqrt C$, the same for all $j$. That is a common factor above and below in the softmax:
 #
 # $$
-# \frac{e^{(q_i\cdot k_j + q_i\cdot b)/\sqrt C}}{\sum_{j'} e^{(q_i\cdot k_{j'} + q_i\cdot b)/\sqrt C}} = \frac{e^{q_i\cdot k_j/\sqrt C}}{\sum_{j'} e^{q_i\cdot k_{j'}/\sqrt C}} .
+# \begin{aligned}
+# &\frac{e^{(q_i\cdot k_j + q_i\cdot b)/\sqrt C}}{\sum_{j'} e^{(q_i\cdot k_{j'} + q_i\cdot b)/\sqrt C}}\\
+# &\qquad = \frac{e^{q_i\cdot k_j/\sqrt C}}{\sum_{j'} e^{q_i\cdot k_{j'}/\sqrt C}} .
+# \end{aligned}
 # $$ (eq:key-bias)
 #
 # So its gradient is zero forever. A bias of the values is not lost, but because the weights sum to 1 it is added to every answer, where the bias of the last layer is added too. `ddpm_lib` has neither.
@@ -921,7 +933,10 @@ claim(
 # Third, the *cost*. Count multiplications. The three matrices and the last one take $C^2$ for each pixel, $4nC^2$ together. The scores are $n^2$ dot products of $C$ numbers each, and the sums over $j$ are as many multiplications again. A 3×3 convolution takes 9 matrices for each pixel:
 #
 # $$
-# \text{attention: } 4nC^2 + 2n^2C , \qquad \text{convolution: } 9nC^2 , \qquad n = HW.
+# \begin{aligned}
+# \text{attention: } & 4nC^2 + 2n^2C ,\\
+# \text{convolution: } & 9nC^2 , \qquad n = HW.
+# \end{aligned}
 # $$ (eq:attention-cost)
 #
 # The claim counts with PyTorch's own counter, which sees the operations as they are executed. (It counts a multiplication and an addition as two.)
@@ -1129,7 +1144,10 @@ def all_layers(x_t, t):
 # A feature map mixes two things: the digit, and the noise that lies over it. Which of them decides what a layer holds? Noise the same digit twice, independently, and let $h$ and $h'$ be what a layer makes of the two. What they have in common comes from the digit. So take their covariance over many digits, in every channel and pixel, as a share of the variance:
 #
 # $$
-# r = \frac{\operatorname{Cov}[h, h']}{\operatorname{Var}[h]} , \qquad \text{for } x_t \text{ itself:}\quad r = \frac{\bar\alpha_t\,v}{\bar\alpha_t\,v + 1 - \bar\alpha_t} ,
+# \begin{aligned}
+# r &= \frac{\operatorname{Cov}[h, h']}{\operatorname{Var}[h]} ,\\
+# r &= \frac{\bar\alpha_t\,v}{\bar\alpha_t\,v + 1 - \bar\alpha_t} \quad\text{for } x_t \text{ itself},
+# \end{aligned}
 # $$ (eq:digit-share)
 #
 # with $v$ for the variance of a pixel of $x_0$ between digits, averaged over the pixels. For $x_t$ the formula follows from the jump {eq}`eq:jump`: $x_t = a x_0 + s\epsilon$ and $x_t' = a x_0 + s\epsilon'$ share nothing but $a x_0$, whose variance is $\bar\alpha_t v$, and the noise adds $1 - \bar\alpha_t$ to the variance of each. The claim measures covariance and variance, the two parts of the quotient.
@@ -1385,12 +1403,12 @@ for name, (construct, multiple) in variants.items():
         f"   {int(multiple * steps)} steps, {spent:.1f} s each"
     )
 
-# %% tags=["figure"] mystnb={"image": {"alt": "A dot plot of the loss for seven networks, three dots each. All parts, no attention and BatchNorm lie together at the left, near 0.29. No zero start lies to the right of them, near 0.32, no shortcuts near 0.35, the first UNet near 0.43 and no skips near 0.46."}, "figure": {"name": "fig-ablation", "caption": "The loss on unseen pictures after equal computing time, a second on the CPU. Each row is the network with one part changed, each dot a seed; the bar is the mean. The rows at the top cannot be told apart. See what the others cost."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "A dot plot of the loss for seven networks, three dots each. All parts, no attention and BatchNorm lie together at the left, near 0.29. No zero start lies to the right of them, near 0.33, no shortcuts near 0.38, the first UNet near 0.40 and no skips near 0.48."}, "figure": {"name": "fig-ablation", "caption": "The loss on unseen pictures after equal computing time, a second on the CPU. Each row is the network with one part changed, each dot a seed; the bar is the mean. The rows at the top cannot be told apart. See what the others cost."}}
 fig, ax = plt.subplots(figsize=(6, 3))
 for row, (name, found) in enumerate(losses.items()):
     color = MODEL if name == "all parts" else NOISE
     ax.plot(found, [row] * 3, "o", color=color, ms=5)
-    ax.plot([found.mean()] * 2, [row - 0.3, row + 0.3], color=GRAY)
+    ax.plot([found.mean()] * 2, [row - 0.3, row + 0.3], "-", color=GRAY)
 ax.set_yticks(range(len(losses)), losses)
 ax.invert_yaxis()
 ax.set(xlabel="loss")
@@ -1703,11 +1721,12 @@ check.silent(silent_names)
 # $$
 # \begin{aligned}
 # \text{gradient} \quad & \text{plain } g^L, \text{ residual } (1+g)^L\\
-# \text{block} \quad & y = Sx + K_2\operatorname{SiLU}\bigl((1+\gamma)\operatorname{norm}(h) + \delta\bigr),\ K_2 = 0 \text{ at the start}\\
+# \text{block} \quad & y = Sx + K_2\operatorname{SiLU}\bigl((1+\gamma)\operatorname{norm}(h) + \delta\bigr)\\
 # & h = K_1\operatorname{SiLU}(\operatorname{norm}(x))\\
 # \text{norm} \quad & \text{groups of several channels, of one picture}\\
-# \text{attention} \quad & \operatorname{softmax}\bigl(q k^\top/\sqrt C\bigr)\,v,\quad 4nC^2 + 2n^2C \text{ multiplications}\\
-# \text{U} \quad & U_l(x) = \operatorname{up}_l\bigl([\operatorname{grow}(U_{l+1}(\operatorname{shrink}(d_l))),\ d_l]\bigr)
+# \text{attention} \quad & \operatorname{softmax}\bigl(q k^\top/\sqrt C\bigr)\,v\\
+# \text{cost} \quad & 4nC^2 + 2n^2C \text{, a convolution } 9nC^2\\
+# \text{start} \quad & K_2 = 0,\ \operatorname{head} = 0
 # \end{aligned}
 # $$
 #
