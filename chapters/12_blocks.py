@@ -574,7 +574,10 @@ with torch.no_grad():
 # Two places in this formula are easy to get wrong, because the code runs and trains all the same. One is the shortcut: it has no norm, so that the mean and the scale of $x$ get through. The other is the order of norm and modulation. Suppose that scale and shift come first, and then a norm with groups of a single channel. For that channel, $1 + \gamma$ and $\delta$ are just an $a$ and a $b$ of {eq}`eq:group-invariance`. If $1 + \gamma$ is negative, it changes the sign:
 #
 # $$
-# \operatorname{norm}_1\bigl((1 + \gamma)\,h + \delta\bigr) = \operatorname{sign}(1 + \gamma)\,\operatorname{norm}_1(h) ,
+# \begin{aligned}
+# &\operatorname{norm}_1\bigl((1 + \gamma)\,h + \delta\bigr)\\
+# &\qquad = \operatorname{sign}(1 + \gamma)\,\operatorname{norm}_1(h) ,
+# \end{aligned}
 # $$ (eq:modulation-lost)
 #
 # where $\operatorname{norm}_1$ has one channel a group. The time has gone. It was added with care, and the next line removed it. With several channels a group the *differences* within a group survive.
