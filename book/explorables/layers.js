@@ -1,0 +1,204 @@
+// Chapter 12: what each layer of the trained UNet holds, for one noisy digit, and where a pixel looks.
+
+import { button, choice, element, format, liveSentence, picture, ramp, slider, symbol, unpack } from "./core.js";
+
+// In the order of computation, which is also that of the tab key; the style sheet lays them out as a U.
+const NAMES = {
+  x_t: ["the input ", symbolOf("x", "t")],
+  stem: ["stem"],
+  down: ["down"],
+  shrink: ["shrink"],
+  block: ["block"],
+  attention: ["attention"],
+  grow: ["grow"],
+  up: ["up"],
+  eps: ["the output ", symbolOf("ε̂")],
+};
+const ARROWS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+const MOST = 0.5; // a byte of 255 in the stored weights of the attention
+const WHITE = 0.25; // and what is white in their picture: few are larger
+
+function symbolOf(name, index) {
+  return () => symbol(name, index);
+}
+
+const named = (layer) => NAMES[layer].map((part) => (typeof part === "function" ? part() : part));
+
+// -------------------------------------------------------------------------------- what is computed
+
+/** The maps of one digit at one time: for each channel its values, in the layer's own scale. */
+export function channels({ maps, side, limit }, row) {
+  const values = maps[row];
+  const size = side * side;
+  return Array.from({ length: values.length / size }, (_, c) =>
+    values.subarray(c * size, (c + 1) * size).map((value) => limit * value),
+  );
+}
+
+/** The weights with which pixel i listens to each pixel; they sum to 1 but for the rounding to bytes. */
+export function listens(weights, i) {
+  const side = Math.sqrt(weights.length);
+  return weights.subarray(i * side, (i + 1) * side).map((value) => (MOST * (value + 1)) / 2);
+}
+
+/** The place of the largest value. */
+export function largest(values) {
+  return values.reduce((best, value, i) => (value > values[best] ? i : best), 0);
+}
+
+// --------------------------------------------------------------------------------------- the figure
+
+/** Build the explorable; data: { T, times, digits, names, layers, shares, attention }. */
+export function layers(stage, { T, times, digits, names, layers: packed, shares, attention }) {
+  const model = {
+    T,
+    times,
+    names,
+    shares,
+    digits: unpack(digits),
+    layers: packed.map((layer) => ({ ...layer, maps: unpack(layer.maps) })),
+    attention: unpack(attention),
+  };
+  const last = Math.floor(times.length / 2);
+  const state = { digit: 0, time: last, layer: packed.findIndex(({ name }) => name === "grow"), pixel: 5 };
+  const change = (news) => {
+    Object.assign(state, news);
+    parts.forEach((part) => part.draw());
+  };
+  const make = [faces, timeSlider, uShape, featureMaps, looks, sayings];
+  const parts = make.map((part) => part(model, state, change));
+  const [digit, time, u, maps, attends, said] = parts.map((part) => part.node);
+  const left = element("div", { class: "ex-layers-side" }, u, attends);
+  stage.append(digit, time, element("div", { class: "ex-layers" }, left, maps), said);
+  change({});
+}
+
+const rowOf = ({ times }, { digit, time }) => digit * times.length + time;
+
+/** The digits to choose from. */
+function faces({ digits, names }, state, change) {
+  const side = Math.sqrt(digits[0].length);
+  const options = digits.map((x_0, i) => {
+    const face = picture({ rows: side, columns: side, range: [-1, 1] });
+    face.draw(x_0, `digit ${names[i]}`);
+    return { name: `digit ${names[i]}`, face: face.node };
+  });
+  const row = choice({ options, onChoose: (digit) => change({ digit }) });
+  return { node: element("div", { class: "ex-row" }, row.node), draw: () => row.set(state.digit, "Choose a digit") };
+}
+
+/** The slider over the stored times. */
+function timeSlider({ T, times }, state, change) {
+  const label = ["noise level: step ", symbol("t")];
+  const range = [0, times.length - 1];
+  const time = slider({ label, range, step: 1, onInput: (time) => change({ time }) });
+  return { node: time.node, draw: () => time.set(state.time, `${times[state.time]} of ${T}`) };
+}
+
+/** The layers as buttons along the U; arrow keys go along it. */
+function uShape({ layers: all }, state, change) {
+  const buttons = all.map(({ name }, i) => {
+    const one = button("", () => change({ layer: i }), `ex-option ex-layers-at-${name}`);
+    one.append(...named(name));
+    return one;
+  });
+  const node = element("div", { class: "ex-layers-u", role: "group", "aria-label": "layer" });
+  node.append(...buttons, element("span", { class: "ex-layers-skip", "aria-hidden": "true" }, "skip →"));
+  node.addEventListener("keydown", (event) => {
+    const to = state.layer + (ARROWS[event.key] ?? 0);
+    if (!(event.key in ARROWS) || !buttons[to]) return;
+    event.preventDefault(); // the page would scroll
+    change({ layer: to });
+    buttons[to].focus();
+  });
+  const draw = () => buttons.forEach((one, i) => one.setAttribute("aria-pressed", i === state.layer));
+  return { node, draw };
+}
+
+/** The channels of the chosen layer, as pictures. */
+function featureMaps(model, state) {
+  const title = element("p", { class: "ex-title" });
+  const tiles = element("div", { class: "ex-layers-grid" });
+  const key = element("p", {});
+  const node = element("div", { class: "ex-layers-maps" }, title, tiles, key);
+  let drawn = null;
+  let pictures = [];
+  const draw = () => {
+    const layer = model.layers[state.layer];
+    const maps = channels(layer, rowOf(model, state));
+    const range = [-layer.limit, layer.limit];
+    if (drawn !== layer) {
+      drawn = layer;
+      pictures = maps.map(() => picture({ rows: layer.side, columns: layer.side, range }));
+      tiles.replaceChildren(...pictures.map((one) => one.node));
+      tiles.classList.toggle("ex-single", maps.length === 1);
+      const count = maps.length < layer.channels ? `${maps.length} of its ${layer.channels}` : `${maps.length}`;
+      title.replaceChildren(...named(layer.name), `: ${count} channel${layer.channels > 1 ? "s" : ""} of ${layer.side}×${layer.side}`);
+      key.replaceChildren(ramp("gray", range));
+    }
+    pictures.forEach((one, c) => one.draw(maps[c], `channel ${c + 1} of ${layer.name}`));
+  };
+  return { node, draw };
+}
+
+/** The pixels of the bottom level: pick one, and see with which weights it listens to each of them. */
+function looks(model, state, change) {
+  const count = Math.sqrt(model.attention[0].length);
+  const side = Math.sqrt(count);
+  const spots = Array.from({ length: count }, (_, i) => {
+    const face = picture({ rows: 1, columns: 1, range: [0, WHITE] });
+    const node = button("", () => change({ pixel: i }), "ex-option");
+    node.append(face.node);
+    return { face, node };
+  });
+  const title = element("p", { class: "ex-title" }, "Pick a pixel of the 4×4 level: to whom does it listen?");
+  const grid = element("div", { class: "ex-layers-pixels", role: "group", "aria-label": "pixel of the bottom level" });
+  grid.append(...spots.map(({ node }) => node));
+  grid.addEventListener("keydown", (event) => {
+    const ways = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: side, ArrowUp: -side };
+    if (!(event.key in ways)) return;
+    event.preventDefault();
+    const to = state.pixel + ways[event.key];
+    const leaves = Math.abs(ways[event.key]) === 1 && Math.floor(to / side) !== Math.floor(state.pixel / side);
+    if (leaves || !spots[to]) return;
+    change({ pixel: to });
+    spots[to].node.focus();
+  });
+  const draw = () => {
+    const weights = listens(model.attention[rowOf(model, state)], state.pixel);
+    spots.forEach(({ face, node }, i) => {
+      face.draw([weights[i]], `weight ${weights[i].toFixed(2)}`);
+      node.setAttribute("aria-label", `${spot(i, side)}, weight ${weights[i].toFixed(2)}`);
+      node.setAttribute("aria-pressed", i === state.pixel);
+    });
+  };
+  return { node: element("div", { class: "ex-looks" }, title, grid, ramp("gray", [0, WHITE])), draw };
+}
+
+const spot = (i, side) => `row ${Math.floor(i / side) + 1}, column ${(i % side) + 1}`;
+
+/** The question, and a sentence on what the setting shows. */
+function sayings(model, state) {
+  const sentence = liveSentence();
+  const question = element("p", { class: "ex-question" });
+  question.append("Set ", symbol("t"), " to 450 and walk along the U. In which layer is the digit easiest to read, and where does the noise come back? Then raise ", symbol("t"), ": which layers lose the digit last?");
+  const draw = () => {
+    const { T, times, layers: all, shares } = model;
+    const { name } = all[state.layer];
+    const share = (i) => `${Math.round(100 * shares[i][state.time])} %`;
+    const weights = listens(model.attention[rowOf(model, state)], state.pixel);
+    const side = Math.sqrt(weights.length);
+    const best = largest(weights);
+    const whom = best === state.pixel ? "itself" : `the one in ${spot(best, side)}`;
+    const compare = name === "x_t" ? [] : [` (of `, symbol("x", "t"), ` itself: ${share(0)})`];
+    sentence.say(
+      "At ",
+      symbol("t"),
+      ` = ${times[state.time]} of ${T}, the digit decides ${share(state.layer)} of what varies in `,
+      ...named(name),
+      ...compare,
+      `, and the noise the rest. The picked pixel, ${spot(state.pixel, side)}, listens most to ${whom}, with a weight of ${format(Number(weights[best].toFixed(2)))}.`,
+    );
+  };
+  return { node: element("div", { class: "ex-words ex-layers-words" }, sentence.node, question), draw };
+}
