@@ -31,6 +31,7 @@ ORDER = [
     "checks",
     "recipes",
     "runs",
+    "panels",
     "cli",
     "__main__",
 ]
@@ -92,7 +93,9 @@ def test_the_core_needs_only_torch(name: str) -> None:
 def test_importing_loads_nothing_that_is_not_used() -> None:
     """In a fresh process: what torch does not load by itself, the library does not load either."""
     names = [
-        n for n in ORDER if n not in ("plotting", "explore", "checks", "runs", "cli", "__main__")
+        n
+        for n in ORDER
+        if n not in ("plotting", "explore", "checks", "runs", "panels", "cli", "__main__")
     ]
     there = [n for n in names if (PACKAGE / n).exists() or (PACKAGE / f"{n}.py").exists()]
     program = f"""

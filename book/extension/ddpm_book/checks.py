@@ -37,10 +37,11 @@ def bare_widgets(app: Sphinx, document: nodes.document) -> None:
         return
     for cell in cells(document):
         for output in notebook["cells"][cell["cell_index"]].get("outputs", []):
-            if WIDGET in output.get("data", {}):
+            data = output.get("data", {})
+            if WIDGET in data and "text/html" not in data:  # a panel has both
                 logger.warning(
                     "this cell shows a widget, which is dead without a kernel: "
-                    "use an explorable, or a live panel of ddpm_lib.explore",
+                    "use an explorable, or a panel of ddpm_lib.panels",
                     location=_location(cell),
                 )
 

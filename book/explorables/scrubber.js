@@ -1,0 +1,26 @@
+// A live panel where no kernel runs: a slider over pictures that were drawn beforehand.
+
+import { element, liveSentence, slider } from "./core.js";
+
+/** Build the explorable; data: { label, alt, width, height, frames: [{ value, picture, sentence }] }. */
+export function scrubber(stage, { label, alt, width, height, frames }) {
+  // All of them are there from the start: a new `src` would leave a gap until it is decoded.
+  const pictures = frames.map(({ value, picture }) =>
+    element("img", { src: picture, alt: `${alt}; ${label} ${value}`, width, height }),
+  );
+  const sentence = liveSentence();
+  const control = slider({
+    label: [label],
+    range: [0, frames.length - 1],
+    step: 1,
+    onInput: show,
+  });
+  function show(now) {
+    pictures.forEach((picture, i) => (picture.hidden = i !== now));
+    control.set(now, frames[now].value);
+    sentence.say(frames[now].sentence);
+  }
+  const film = element("div", { class: "ex-film" }, ...pictures);
+  stage.append(control.node, film, sentence.node);
+  show(frames.length - 1);
+}
