@@ -13,6 +13,7 @@ import base64
 import html
 import io
 import math
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -201,7 +202,7 @@ def _tables(
     schedule = SHAPES[shape](T, beta_1, beta_T)
     bits = float(bound.bits_per_dim(bound.prior_term(schedule, x_0), x_0).mean())
     sentence = (
-        f"After {T} steps of the {shape} schedule, ᾱ of T is {_short(schedule.alpha_bar[-1])}, and "
+        f"After {T} steps of the {shape} schedule, ᾱ_T is {_short(schedule.alpha_bar[-1])}, and "
         f"the prior costs L_T = {_short(bits)} bits per dimension: what x_T still tells about x_0."
     )
     yield lambda: Drawing(_png(_curves(schedule, f"{shape}, T = {T}")), sentence)
@@ -262,7 +263,7 @@ def monitor(
     def tell(record: Record) -> None:
         history.losses.extend(torch.stack(waiting).tolist() if waiting else [])
         waiting.clear()
-        words.value = html.escape(_report(history, record, steps))
+        words.value = _words(_report(history, record, steps))
 
     def draw() -> None:
         view.value = _image(_png(_training(history, history, steps)), alt)
@@ -302,8 +303,9 @@ def _report(history: History, record: Record, steps: int) -> str:
 
 def _training_page(history: History, steps: int, alt: str) -> Explorable:
     """Moments of it, without its speed: that is another one each time."""
-    first, last = history.steps[0], history.steps[-1]
-    stops = sorted({first + (last - first) * k // MOMENTS for k in range(1, MOMENTS + 1)})
+    count = len(history.steps)
+    ends = sorted({count * k // MOMENTS or 1 for k in range(1, MOMENTS + 1)})
+    stops = [history.steps[end - 1] for end in ends]
     drawings = []
     for stop in stops:
         then = history.until(stop)
@@ -329,7 +331,7 @@ def _training(history: History, whole: History, steps: int) -> Figure:
     figure.set_layout_engine("none")  # a constrained one takes as long as all the rest
     axes = figure.subplot_mosaic([["loss", "loss"], ["by time", "rate"]])
     figure.subplots_adjust(0.1, 0.12, 0.98, 0.94, wspace=0.3, hspace=0.55)
-    window = min(20, len(history.losses))
+    window = min(20, 1 + steps // 50, len(history.losses))
     means = torch.tensor(history.losses).unfold(0, window, 1).mean(1)
     axes["loss"].set(title=f"loss, mean of {window} steps", yscale="log", xlabel="step")
     axes["loss"].plot(history.steps[window - 1 :], means, "-", color=MODEL)
@@ -394,13 +396,13 @@ def _live(controls: Mapping[str, Any], compute: Compute, first: Drawing) -> Any:
         except Exception as error:
             done, job = True, iter(())
             view.value = ""
-            words.value = html.escape(f"This does not work: {error} ({type(error).__name__})")
+            words.value = _words(f"This does not work: {error} ({type(error).__name__})")
         if done:
             clock.playing = False
 
     def show(drawing: Drawing) -> None:
         view.value = _image(drawing.picture, drawing.sentence)
-        words.value = html.escape(drawing.sentence)
+        words.value = _words(drawing.sentence)
 
     clock.observe(tick, "value")
     for control in controls.values():
@@ -428,7 +430,7 @@ def _frame(first: Drawing | None = None) -> tuple[Any, Any, Any]:
     view, words = HTML(), HTML()  # and not Image, which has no alternative text
     if first is not None:
         view.value = _image(first.picture, first.sentence)
-        words.value = html.escape(first.sentence)
+        words.value = _words(first.sentence)
     return VBox([view, words]), view, words
 
 
@@ -474,6 +476,11 @@ def _png(figure: Figure) -> bytes:
 
 def _image(png: bytes, alt: str) -> str:
     return f'<img src="{_uri(png)}" alt="{html.escape(alt)}" style="width: min(100%, 600px)">'
+
+
+def _words(sentence: str) -> str:
+    """As HTML, with an index for what follows an underscore."""
+    return re.sub(r"\b(\w)_(\w)\b", r"<i>\1</i><sub>\2</sub>", html.escape(sentence))
 
 
 def _uri(png: bytes) -> str:

@@ -1,6 +1,12 @@
 // A live panel where no kernel runs: a slider over pictures that were drawn beforehand.
 
-import { element, liveSentence, slider } from "./core.js";
+import { element, liveSentence, slider, symbol } from "./core.js";
+
+/** The parts of a sentence, with an index for what follows an underscore: x_0, as panels.py does. */
+export function words(sentence) {
+  const parts = sentence.split(/(?<![\p{L}\d])(\p{L})_(\p{L}|\d)(?![\p{L}\d])/u);
+  return parts.flatMap((part, i) => (i % 3 === 0 ? [part] : i % 3 === 1 ? [[part, parts[i + 1]]] : []));
+}
 
 /** Build the explorable; data: { label, alt, width, height, frames: [{ value, picture, sentence }] }. */
 export function scrubber(stage, { label, alt, width, height, frames }) {
@@ -18,7 +24,8 @@ export function scrubber(stage, { label, alt, width, height, frames }) {
   function show(now) {
     pictures.forEach((picture, i) => (picture.hidden = i !== now));
     control.set(now, frames[now].value);
-    sentence.say(frames[now].sentence);
+    const parts = words(frames[now].sentence);
+    sentence.say(...parts.map((part) => (Array.isArray(part) ? symbol(...part) : part)));
   }
   const film = element("div", { class: "ex-film" }, ...pictures);
   stage.append(control.node, film, sentence.node);
