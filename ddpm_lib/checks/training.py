@@ -37,7 +37,8 @@ def memory(m: Any) -> None:
             "Its mean age is 19 steps: m / (1 − m) is 20, not 1 / (1 − m).": 0.95,
             "That is 1 − m: the share of the newest weights.": 1 / 21,
             "That is a half-life of 20 steps. The mean age is longer.": 0.5 ** (1 / 20),
-            "That makes the age of 20 steps the point where e^-1 is left.": 2.718281828 ** (-1 / 20),
+            "That makes the age of 20 steps the point where e^-1 is left.": 2.718281828
+            ** (-1 / 20),
             "The other way round: m / (1 − m) = 20.": 20.0,
             "That is the logarithm of a half-life.": log(2) / 20,
         },

@@ -18,7 +18,10 @@ STEPS = [100, 200, 300, 400, 500, 600]
 MIDDLE = (torch.arange(20) + 0.5) / 20
 LINEAR = 0.8 * (1 - MIDDLE) ** 1.5
 LOSSES = torch.stack(
-    [LINEAR * (0.8 + 0.5 * MIDDLE) + (0.5 * (1 - MIDDLE) + 0.3 * MIDDLE**3) / k**2 for k in range(1, 7)]
+    [
+        LINEAR * (0.8 + 0.5 * MIDDLE) + (0.5 * (1 - MIDDLE) + 0.3 * MIDDLE**3) / k**2
+        for k in range(1, 7)
+    ]
 )
 
 
