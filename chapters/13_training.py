@@ -447,7 +447,7 @@ print(
 assert over.mean() > 3 * error
 
 # %% [markdown]
-# Read the table from below. From $t = 600$ on the two ends of the fence nearly touch: there the floor of real digits is known, within a few percent, without a formula for digits. Our model stands on it, except in the last tenth. There its loss is 0.0028, and the best linear denoiser pays 0.0023, a difference of many standard errors. Our network is worse than a straight line. In the mean over all $t$ nobody would see it: a tenth of half a thousandth, beside 0.14.
+# Read the table from below. From $t = 600$ on the two ends of the fence nearly touch: there the floor of real digits is known, within a few percent, without a formula for digits. Our model stands on it, except in the last tenth. There its loss is 0.0028, and the best linear denoiser pays 0.0023, a difference of several standard errors. Our network is worse than a straight line. In the mean over all $t$ nobody would see it: a tenth of half a thousandth, beside 0.14.
 #
 # At small $t$ the fence is wide. The memorizer knows its own collection perfectly and is hopeless elsewhere: its loss on unseen digits is about 60 in the first tenth, and saying nothing would cost 1. Our model is far better than any straight line, 0.43 against 0.71, and does as well on digits that it has not seen as on those that it has: 0.142 and 0.140, with standard errors of 0.003. So it has not memorized. How much better one could be there, nobody can tell from this table. A larger network or a longer training can answer it.
 
@@ -1061,7 +1061,8 @@ explorable(
     "linear one nearly everywhere; after 2000 steps it is below it "
     "for small t, and slightly above it near t = T.",
     caption="The loss of the course’s model in each of twenty bins of "
-    "<i>t</i>, while it trained.",
+    "<i>t</i>, while it trained. Thin: the end of the training. "
+    "Dotted: the memorizer on its own collection.",
 )
 
 # %% [markdown]
@@ -1080,7 +1081,7 @@ print(
 )
 print(f"one t for all:        ± {(between + within / B).sqrt():.2f}")
 needed = one / (0.01 * on_unseen.mean()) ** 2
-print(f"ten thousand draws for one percent? {bool(needed <= 10_000)}")
+print(f"more than 5000 draws for one percent: {bool(needed > 5000)}")
 
 chance = seeded(7)
 x_0, second = (
@@ -1125,7 +1126,7 @@ print(f"t from 0 to T − 1: mean loss up by {added:.3f}")
 # %% [markdown]
 # *A loop over $t$.* Some programs take a batch through all $t = 1, \dots, T$ in turn, or draw one $t$ for the whole batch. By {eq}`eq:shared-t` the gradient is right on average and much noisier. For our model, one batch of 64 has a loss of 0.14 ± 0.02 with a time for each picture, and ± 0.15 with one time for all: the first number is a measurement, the second is not.
 #
-# *The loss of one batch.* Even with times of their own, the loss of a batch scatters by an eighth of its value. To know the mean to one percent takes more than ten thousand draws. A printed "epoch 30: loss 0.131" of the last batch is mostly luck, and so is the checkpoint with the smallest loss. Chapter 9 kept one, and found weights from the first third of the training.
+# *The loss of one batch.* Even with times of their own, the loss of a batch scatters by an eighth of its value. To know the mean to one percent takes more than five thousand draws, eighty batches. A printed "epoch 30: loss 0.131" of the last batch is mostly luck, and so is the checkpoint with the smallest loss. Chapter 9 kept one, and found weights from the first third of the training.
 #
 # *A second noise.* In one published listing, the function that makes $x_t$ draws a noise and keeps it to itself, and the loss draws another. Our good model then has a loss of 1.9, just as {eq}`eq:second-noise` says, and a network that trains on it learns to answer zero, for a loss of 1.00. It stays there from the first step on.
 #

@@ -3,7 +3,7 @@
 import { alignWithPlot, choice, curve, element, format, liveSentence, note, plot, slider, symbol } from "./core.js";
 
 const LOSS_POWERS = [-3.5, 0.5]; // of ten, on the vertical axis
-const RATIO_POWERS = [-0.5, 2.5];
+const RATIO_POWERS = [-0.5, 3];
 const SETTLED = 1.1; // times the loss at the end
 const LAST = 3; // rows whose mean is the end
 
