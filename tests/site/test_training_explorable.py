@@ -104,7 +104,7 @@ def test_the_other_view_shows_the_ratio(new_page, training):
     place = np.array(heights(page))
     assert len(place) == 20
     # Both are heights on one axis: the same up to a shift and a scale.
-    assert np.corrcoef(place, -ratio)[0, 1] > 1 - 1e-6
+    assert np.corrcoef(place, -ratio)[0, 1] > 1 - 1e-4  # paths are rounded
     assert heights(page) != before
 
 
