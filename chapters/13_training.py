@@ -694,7 +694,7 @@ print(f"share of the start: {0.999**2000:.2f}")
 print(f"after 20,000 steps: {0.999**20_000:.0e}")
 
 # %% [markdown]
-# An eighth of the averaged weights would be random numbers. Some programs therefore show worse samples with EMA than without, and conclude that EMA does not help. The remedy is a memory that grows, $m_k = k/(k+9)$ until that exceeds $m$. It makes the first average $\tfrac1{10}\theta_0 + \tfrac9{10}\theta_1$, and so on. What are the shares now? The weights $\theta_k$ come in with $1 - m_k = 9/(k+9)$ and are multiplied by every later memory. With $j/(j+9)$ written out, the product is a quotient of factorials:
+# A seventh of the averaged weights would be random numbers. Some programs therefore show worse samples with EMA than without, and conclude that EMA does not help. The remedy is a memory that grows, $m_k = k/(k+9)$ until that exceeds $m$. It makes the first average $\tfrac1{10}\theta_0 + \tfrac9{10}\theta_1$, and so on. What are the shares now? The weights $\theta_k$ come in with $1 - m_k = 9/(k+9)$ and are multiplied by every later memory. With $j/(j+9)$ written out, the product is a quotient of factorials:
 #
 # $$
 # \frac{9}{k+9}\prod_{j=k+1}^n \frac{j}{j+9} = \frac{9}{k+9}\cdot\frac{n!}{k!}\cdot\frac{(k+9)!}{(n+9)!} = \frac{9\,(k+8)!}{k!}\cdot\frac{n!}{(n+9)!} .
@@ -877,7 +877,7 @@ for name, (_, (loss, length)) in plains.items():
 #
 # With plain gradient descent, SGD, it is another story. Summed losses make it diverge at a rate at which the mean learns slowly but safely: the output says `nan`, not a number, since the weights have overflowed. With $c = 1$ it survives. Adam, beside it, has the same loss for the sum and for the mean.
 #
-# Why does Adam not care about the factor? Write $c$ for it now. Adam's first average is linear in the gradient and becomes $c\,\hat m$; the second is of squares and becomes $c^2\,\hat v$. With $\varepsilon$ for the small number in Adam's denominator, its step is
+# Why does Adam not care about the factor? In this paragraph, write $c$ for it. Adam's first average is linear in the gradient and becomes $c\,\hat m$; the second is of squares and becomes $c^2\,\hat v$. With $\varepsilon$ for the small number in Adam's denominator, its step is
 #
 # $$
 # \eta\,\frac{c\,\hat m}{\sqrt{c^2\,\hat v} + \varepsilon} = \eta\,\frac{\hat m}{\sqrt{\hat v} + \varepsilon/c} .
@@ -1126,7 +1126,7 @@ print(f"t from 0 to T − 1: mean loss up by {added:.3f}")
 # %% [markdown]
 # *A loop over $t$.* Some programs take a batch through all $t = 1, \dots, T$ in turn, or draw one $t$ for the whole batch. By {eq}`eq:shared-t` the gradient is right on average and much noisier. For our model, one batch of 64 has a loss of 0.14 ± 0.02 with a time for each picture, and ± 0.15 with one time for all: the first number is a measurement, the second is not.
 #
-# *The loss of one batch.* Even with times of their own, the loss of a batch scatters by an eighth of its value. To know the mean to one percent takes more than five thousand draws, eighty batches. A printed "epoch 30: loss 0.131" of the last batch is mostly luck, and so is the checkpoint with the smallest loss. Chapter 9 kept one, and found weights from the first third of the training.
+# *The loss of one batch.* Even with times of their own, the loss of a batch scatters by a seventh of its value. To know the mean to one percent takes more than five thousand draws, eighty batches. A printed "epoch 30: loss 0.131" of the last batch is mostly luck, and so is the checkpoint with the smallest loss. Chapter 9 kept one, and found weights from the first third of the training.
 #
 # *A second noise.* In one published listing, the function that makes $x_t$ draws a noise and keeps it to itself, and the loss draws another. Our good model then has a loss of 1.9, just as {eq}`eq:second-noise` says, and a network that trains on it learns to answer zero, for a loss of 1.00. It stays there from the first step on.
 #
