@@ -201,8 +201,7 @@ def _tables(x_0: Tensor, *, shape: str, T: int, beta_1: float, beta_T: float) ->
 
 
 def _curves(schedule: Schedule, name: str) -> Figure:
-    figure = Figure(figsize=(6, 2.8))
-    figure.set_layout_engine("none")
+    figure = Figure(figsize=(6, 2.8), layout="none")
     left, right = figure.subplots(1, 2, sharex=True)
     figure.subplots_adjust(0.07, 0.19, 0.98, 0.89)
     left.set(title=r"$\overline{\alpha}_t$", xlabel="$t/T$", ylim=(-0.03, 1.03))
@@ -319,8 +318,7 @@ def _training_page(history: History, steps: int, alt: str) -> Explorable:
 
 def _training(history: History, whole: History, steps: int) -> Figure:
     """On axes that fit the whole of it."""
-    figure = Figure(figsize=(6, 4.4))
-    figure.set_layout_engine("none")  # a constrained one takes as long as all the rest
+    figure = Figure(figsize=(6, 4.4), layout="none")  # a constrained one takes as long as the rest
     axes = figure.subplot_mosaic([["loss", "loss"], ["by time", "rate"]])
     figure.subplots_adjust(0.1, 0.12, 0.98, 0.94, wspace=0.3, hspace=0.55)
     window = min(20, 1 + steps // 50, len(history.losses))
