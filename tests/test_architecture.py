@@ -25,6 +25,7 @@ ORDER = [
     "training",
     "checkpoints",
     "evaluation",
+    "clinic",
     "plotting",
     "explore",
     "claims",

@@ -14,7 +14,16 @@ from torch import Tensor
 
 from ddpm_lib import diffusion
 from ddpm_lib.clinic.patients import BUGS, NAMES
-from ddpm_lib.clinic.program import BATCH, HEALTHY, SHAPE, Program, known, patterns, ribbons, trained
+from ddpm_lib.clinic.program import (
+    BATCH,
+    HEALTHY,
+    SHAPE,
+    Program,
+    known,
+    patterns,
+    ribbons,
+    trained,
+)
 from ddpm_lib.diffusion import EPS, Prediction, beta_tilde, posterior
 from ddpm_lib.sampling import sample
 from ddpm_lib.training import Run, Settings, train

@@ -188,9 +188,7 @@ class Bug(NamedTuple):
 _last = Settings(steps=120, batch=BATCH, learning_rate=1e-2, warmup=10, ema=0, final=1)
 BUGS = {
     "nothing": Bug("there is nothing to repair", {}),
-    "two noises": Bug(
-        "draw eps once: the noise that made x_t is the target", {"loss": two_noises}
-    ),
+    "two noises": Bug("draw eps once: the noise that made x_t is the target", {"loss": two_noises}),
     "no bars": Bug("x_t takes the tables with bars, alpha_bar and not alpha", {"loss": no_bars}),
     "no roots": Bug("x_t takes the roots of alpha_bar and 1 - alpha_bar", {"loss": no_roots}),
     "broadcast along the width": Bug(

@@ -97,7 +97,9 @@ class Painter(nn.Module):
         self.embedding = embedding(32)
         self.time = time_mlp(self.embedding, 32)
         self.stem: nn.Module = Mix(3, width)
-        self.place = nn.Parameter(0.3 * torch.randn(width, *SHAPE[1:]))  # pixels know where they are
+        self.place = nn.Parameter(
+            0.3 * torch.randn(width, *SHAPE[1:])
+        )  # pixels know where they are
         self.first, self.second = Block(width, condition), Block(width, condition)
         self.attention = attention(width)
         self.head = zero(Mix(width, 3))
