@@ -24,7 +24,7 @@ import torch
 from ddpm_lib import diffusion
 from ddpm_lib.clinic.patients import BUGS
 from ddpm_lib.clinic.program import SHAPE, trained
-from ddpm_lib.plotting import DATA, GRAY, MODEL, NOISE, style
+from ddpm_lib.plotting import NOISE, style
 from ddpm_lib.sampling import denoiser, sample
 
 style()
@@ -878,7 +878,7 @@ for name in ("wrong coefficient", "z left out"):
 print(", ".join(BUGS))
 
 # %%
-answers = {number: ... for number in range(3, 24)}
+answers = dict.fromkeys(range(3, 24), ...)
 for number, answer in answers.items():
     diagnose(number, answer)
 

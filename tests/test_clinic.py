@@ -83,7 +83,7 @@ def test_every_wrong_diagnosis_is_refuted_by_a_number(capsys):
             check, here, there = ruled_out(number, answer)
             assert here == evidence(number)[check]
             assert there == outcome(answer, check)
-            with pytest.raises(Mistake, match="would be .* and here it is"):
+            with pytest.raises(Mistake, match=r"would be .* and here it is"):
                 diagnose(number, answer)
     assert capsys.readouterr().out.count("✓") == len(NAMES)
 

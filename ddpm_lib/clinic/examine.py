@@ -5,7 +5,7 @@ how far the answer is off.
 """
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import cache, partial
 from math import log10
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ from ddpm_lib.clinic.program import (
     ribbons,
     trained,
 )
-from ddpm_lib.diffusion import EPS, Prediction, beta_tilde, posterior
+from ddpm_lib.diffusion import EPS, beta_tilde, posterior
 from ddpm_lib.sampling import sample
 from ddpm_lib.training import Run, Settings, train
 
@@ -114,7 +114,7 @@ def one_batch(program: Program) -> float:
     return _one_batch(program.loss, program.network)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _one_batch(loss: Callable[..., Tensor], network: Callable[[], Any]) -> float:
     x_0, eps = (x.float() for x in _batch(0))
     t = torch.randint(20, 81, (BATCH,), generator=torch.Generator().manual_seed(0))
@@ -144,7 +144,7 @@ def _answers(program: Program, x_t: Tensor, t: Tensor) -> Tensor:
         return trained(program).network(x_t.float(), t)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _noised(t: int, n: int = 256) -> tuple[Tensor, Tensor, Tensor]:
     """x_t as a healthy training makes it, its times, and the noise in it."""
     x_0 = ribbons(n, 7)
@@ -205,7 +205,8 @@ def color_bias(program: Program) -> float:
 def uneven_times(program: Program) -> float:
     """How much the length of the embedding changes with t, relative to its mean."""
     with torch.no_grad():
-        length = program.network().embedding(torch.arange(1, 101)).square().sum(1)  # type: ignore[operator, union-attr]
+        embed: Any = program.network().embedding
+        length = embed(torch.arange(1, 101)).square().sum(1)
     return float((length.max() - length.min()) / length.mean())
 
 
@@ -243,7 +244,7 @@ def last_noise(program: Program) -> float:
     return float(((with_z - without) / 0.5).square().mean().sqrt())
 
 
-@lru_cache(maxsize=None)
+@cache
 def _drawn(schedule: Any, step: Any) -> Tensor:
     """500 samples with the best possible network.  (500, 96)"""
     chance = torch.Generator().manual_seed(11)
@@ -332,7 +333,7 @@ CHECKS = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def outcome(name: str, check: str) -> float:
     """What a check measures in the healthy program with one bug, and in that without any."""
     return CHECKS[check].measure(BUGS[name].program)

@@ -4,6 +4,7 @@ Each is written as it stood in the published program, in the names of this cours
 a name, the repair in words, and the one part of the healthy program that it replaces.
 """
 
+# ruff: noqa: PLR0917 - a step takes all that it depends on
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial

@@ -7,7 +7,7 @@ four Gaussians, so `known` is the exact denoiser. Batches hold 16 pictures, as w
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -97,9 +97,7 @@ class Painter(nn.Module):
         self.embedding = embedding(32)
         self.time = time_mlp(self.embedding, 32)
         self.stem: nn.Module = Mix(3, width)
-        self.place = nn.Parameter(
-            0.3 * torch.randn(width, *SHAPE[1:])
-        )  # pixels know where they are
+        self.place = nn.Parameter(0.3 * torch.randn(width, *SHAPE[1:]))  # where it is
         self.first, self.second = Block(width, condition), Block(width, condition)
         self.attention = attention(width)
         self.head = zero(Mix(width, 3))
@@ -149,7 +147,7 @@ def trained(program: Program) -> Trained:
     return _trained(program.schedule, program.loss, program.network, program.settings)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _trained(
     schedule: Schedule,
     loss: Callable[..., Tensor],
