@@ -80,7 +80,7 @@ def test_separating_check(capsys):
 
 
 def test_numbers_are_written_short():
-    values = (0, 3e-5, 0.0217, 0.5, 1.92, 12, 99.6, 255, 2112)
+    values = (0, 3e-5, -0.0217, 0.5, 1.92, 12, 99.6, 255, 2112)
     assert [check.write(v) for v in values] == [
-        *("0", "0", "0.022", "0.5", "1.9", "12", "100", "255", "2112")
+        *("0", "0", "−0.022", "0.5", "1.9", "12", "100", "255", "2112")
     ]

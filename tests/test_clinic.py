@@ -24,7 +24,7 @@ NAMED = {
     "a norm that is never used": "gradient",
     "beta ends at a tenth": "end",
     "T lowered, betas kept": "end",
-    "no average of the weights": "bias",
+    "no average of the weights": "drift",
     "wrong coefficient": "step mean",
     "z left out": "step variance",
     "shifted table": "step variance",

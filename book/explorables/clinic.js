@@ -1,6 +1,6 @@
 // Chapter 15: a ward of broken programs, their checks, and what rules a diagnosis out.
 
-import { button, choice, curve, element, format, liveSentence, note, plot } from "./core.js";
+import { button, choice, curve, element, format, liveSentence, note, plot, symbol } from "./core.js";
 
 const LOSSES = [0, 1.3];
 const SIGHTS = 4; // samples of a patient
@@ -27,8 +27,9 @@ export function ruledOut(checks, here, there) {
 
 /** Two digits, and zero for what is zero up to rounding (checks.clinic.write). */
 export function twoDigits(value) {
-  if (Math.abs(value) < 1e-4) return "0";
-  return Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(2)));
+  if (Math.abs(value) < 1e-3) return "0";
+  const text = Math.abs(value) >= 100 ? value.toFixed(0) : String(Number(value.toPrecision(2)));
+  return text.replace("-", "−");
 }
 
 /** The sentence that rules a diagnosis out (checks.clinic.contradiction). */
@@ -41,6 +42,15 @@ export function contradiction({ checks, bugs }, bug, answer) {
     `with “${name}”, ${checks[i].says} would be ${twoDigits(there[i])}, and here it is ` +
     `${twoDigits(here[i])} (check “${checks[i].name}”).`
   );
+}
+
+/** The words of a sentence, with x_0, ᾱ_t and their like set as symbols. */
+function typeset(text) {
+  return text.split(/((?:x|ᾱ|β̃)_[0tT2])/).map((part, i) => {
+    if (i % 2 === 0) return part;
+    const [name, index] = part.split("_");
+    return symbol(name, index);
+  });
 }
 
 // --------------------------------------------------------------------------------------- the figure
@@ -138,7 +148,7 @@ function bench({ checks, bugs, patients }, state, records, change) {
   const draw = () => {
     const done = records[state.patient].run;
     buttons.forEach((one, i) => one.setAttribute("aria-pressed", done.includes(i)));
-    results.replaceChildren(...done.map((i) => element("li", {}, told(i))));
+    results.replaceChildren(...done.map((i) => element("li", {}, ...typeset(told(i)))));
     results.hidden = done.length === 0;
   };
   const title = element("p", {}, "Run a check");
@@ -170,7 +180,8 @@ function verdict(data, state, records, change) {
     const used = solved.reduce((sum, record) => sum + record.run.length, 0);
     const count = records[state.patient].run.length;
     const score = `Solved: ${solved.length} of ${patients.length}, with ${used} checks.`;
-    sentence.say(state.said || `Patient ${number}: ${count} checks run, no diagnosis yet.`, ` ${score}`);
+    const said = state.said || `Patient ${number}: ${count} checks run, no diagnosis yet.`;
+    sentence.say(...typeset(`${said} ${score}`));
   };
   const label = element("label", {}, element("span", {}, "Diagnosis"), list);
   const form = element("div", { class: "ex-diagnosis" }, label, button("Is it?", answer));

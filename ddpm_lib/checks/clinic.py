@@ -44,9 +44,10 @@ def contradiction(number: int, answer: str) -> str:
 
 def write(value: float) -> str:
     """Two digits, and zero for what is zero up to rounding."""
-    if abs(value) < 1e-4:
+    if abs(value) < 1e-3:
         return "0"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{float(f'{value:.2g}'):g}"
+    text = f"{value:.0f}" if abs(value) >= 100 else f"{float(f'{value:.2g}'):g}"
+    return text.replace("-", "−")
 
 
 def numbers_needed(n: Any) -> None:

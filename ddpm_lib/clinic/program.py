@@ -6,6 +6,7 @@ four Gaussians, so `known` is the exact denoiser. Batches hold 16 pictures, as w
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -139,6 +140,7 @@ HEALTHY = Program(
 
 class Trained(NamedTuple):
     network: nn.Module
+    earlier: nn.Module  # the same, 20 steps before the end
     losses: Tensor  # (steps,)
 
 
@@ -158,6 +160,9 @@ def _trained(
     with torch.random.fork_rng(devices=[]), torch.enable_grad():  # a check may have switched it off
         torch.manual_seed(settings.seed)
         run = Run(network(), settings)
-        steps = train(run, schedule, EPS, data, loss=loss)
-        losses = [record.loss_on_device for record in steps]
-    return Trained(run.average, torch.stack(losses))
+        losses, earlier = [], run.average
+        for record in train(run, schedule, EPS, data, loss=loss):
+            losses.append(record.loss_on_device)
+            if record.step == settings.steps - 20:
+                earlier = deepcopy(run.average)
+    return Trained(run.average, earlier, torch.stack(losses))

@@ -61,7 +61,7 @@ def clinic():
 
 
 def test_numbers_are_those_of_the_library(modules):
-    given = [0, 3e-5, 0.0217, 0.5, 0.894, 1.92, 12, 99.6, 255, 2112]
+    given = [0, 3e-5, -0.0217, 0.5, 0.894, 1.92, 12, 99.6, 255, 2112]
     assert modules("clinic", "input.map(m.twoDigits)", given) == [write(v) for v in given]
     pairs = [[0.0, 0.3], [0.05, 0.5], [1e-9, 0.2], [1.0, 4.01], [255, 1]]
     for name, check in CHECKS.items():
