@@ -315,6 +315,26 @@ claim(
 # %% [markdown]
 # The cheat has a sister in real programs, *overfit one batch*: take one batch, one set of times and one noise, keep all three, and train on them. A program whose loss can be made small makes this one small. With a second noise the target changes in each step, and the loss stays at 1. The check needs a short training; it examines the network and the optimizer as well, which the cheat leaves out. It is weaker than its fame, though. A network that is never told $t$ passes it, and so does one that mixes up its batch. To learn sixteen pictures by heart takes no diffusion.
 #
+# And the floor? By {eq}`eq:own-error` of chapter 9 the loss of a network is the floor of its data plus its own error. In this world the floor is known, and the next cell averages it over all $t$. A loss that stays far above it has not learned, or has learned something else. A loss that stays *below* it, over many batches, is a sign of a leak: some of the target gets into the input.
+
+
+# %% tags=["nbval-check-output"]
+def floor(program, n=4000):
+    """The loss of the best possible network, a mean over all t."""
+    x_0 = ribbons(n, seed=9)
+    eps = torch.randn(x_0.shape, generator=seeded(9), dtype=x_0.dtype)
+    t = torch.randint(1, T + 1, (n,), generator=seeded(9))
+    x_t = diffusion.noise(program.schedule, x_0, t, eps)
+    best = known(program.schedule)(x_t, t).eps
+    return float((eps - best).square().mean())
+
+
+late = float(trained(HEALTHY).losses[-40:].mean())
+print(f"floor {floor(HEALTHY):.2f}, healthy after 120 steps {late:.1f}")
+
+# %% [markdown]
+# The healthy program is still far from its floor after 120 steps. More training would bring it closer, and no check of this chapter would change its verdict.
+#
 # ## Does a picture depend on its own t only?
 #
 # `alpha_bar[t]` has the shape $(B,)$, and a picture $(C, H, W)$. Multiply the two, and PyTorch aligns the shapes from the right: the table meets the *width*. If $B \ne W$ the program stops. If $B = W$ it runs, and column $w$ of every picture is noised with the time of picture $w$:
@@ -684,13 +704,23 @@ for value in (1.02, -1.02):
 #
 # ## Two patients, solved
 #
-# The ward has 23 patients. `evidence` measures all checks, and `passes` compares each with its healthy range. The checks are those of this chapter, and a patient's number is all that you give them.
+# The ward has 23 patients. `evidence` measures all checks in the patient whose number you give it, and `passes` compares a value with the healthy range.
 
 
 # %%
 from ddpm_lib.clinic.examine import CHECKS, evidence, passes, patient
 
 
+for name, check in CHECKS.items():
+    low, high = check.healthy
+    print(f"{name:14}{low:6g} to {high:<6g}{check.says.rstrip(',')}")
+
+
+# %% [markdown]
+# Each line is a check of this chapter, with the range in which a healthy program has it. Where the check is exact, the range is a single number or nearly one.
+
+
+# %%
 def report(number):
     """The checks that fail, with their healthy ranges."""
     for check, value in evidence(number).items():
