@@ -708,8 +708,7 @@ for value in (1.02, -1.02):
 
 
 # %%
-from ddpm_lib.clinic.examine import CHECKS, evidence, passes, patient
-
+from ddpm_lib.clinic.ward import CHECKS, evidence, passes, patient
 
 for name, check in CHECKS.items():
     low, high = check.healthy
@@ -788,8 +787,8 @@ plt.show()
 # The figure below is the same ward for the page. Choose a patient, run checks one by one, and make a diagnosis. The fewer checks you need, the better: think about what each hypothesis predicts before you press the button.
 
 # %% tags=["figure"]
-from ddpm_lib.clinic.examine import outcome
 from ddpm_lib.clinic.patients import NAMES
+from ddpm_lib.clinic.ward import outcome
 from ddpm_lib.explore import explorable
 
 table = [[outcome(bug, check) for check in CHECKS] for bug in BUGS]
@@ -928,7 +927,7 @@ for number, answer in answers.items():
 # The table names each patient's bug, the check that deviates most from the healthy program, and its outcome beside the healthy one. Below it stands the broken part of each, and `BUGS[name].repair` says in words what to change. After the repair the program is the healthy one, and all checks pass.
 
 # %% tags=["solution"]
-from ddpm_lib.clinic.examine import distance
+from ddpm_lib.clinic.ward import distance
 
 for number in range(3, 24):
     name = NAMES[number]

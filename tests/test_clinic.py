@@ -6,9 +6,9 @@ import torch
 from ddpm_lib import diffusion, exact
 from ddpm_lib.checks import Mistake
 from ddpm_lib.checks.clinic import diagnose
-from ddpm_lib.clinic.examine import CHECKS, evidence, outcome, passes, patient, ruled_out
 from ddpm_lib.clinic.patients import BUGS, NAMES
 from ddpm_lib.clinic.program import HEALTHY, WIDTH, known, patterns, ribbons
+from ddpm_lib.clinic.ward import CHECKS, evidence, outcome, passes, patient, ruled_out
 
 # The check that names the bug. Healthy programs pass all of them: that is the repaired patient.
 NAMED = {

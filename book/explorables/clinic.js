@@ -7,18 +7,18 @@ const SIGHTS = 4; // samples of a patient
 
 // ------------------------------------------------------------------------------------ the diagnosis
 
-/** Whether an outcome lies in the healthy range of its check (examine.passes). */
+/** Whether an outcome lies in the healthy range of its check (ward.passes). */
 export function passes({ healthy: [low, high] }, value) {
   return low - 1e-9 <= value && value <= high + 1e-9;
 }
 
-/** How far two outcomes of a check are apart; above 1 they have different causes (examine.distance). */
+/** How far two outcomes of a check are apart; above 1 they have different causes (ward.distance). */
 export function distance({ apart, log }, a, b) {
   const scale = (value) => (log ? Math.log10(Math.max(value, 1e-6)) : value);
   return Math.abs(scale(a) - scale(b)) / apart;
 }
 
-/** The index of the check that contradicts a diagnosis most, or -1 (examine.ruled_out). */
+/** The index of the check that contradicts a diagnosis most, or -1 (ward.ruled_out). */
 export function ruledOut(checks, here, there) {
   const distances = checks.map((check, i) => distance(check, here[i], there[i]));
   const most = Math.max(...distances);

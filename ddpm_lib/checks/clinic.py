@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ddpm_lib.checks import Mistake, judge
-from ddpm_lib.clinic.examine import CHECKS, evidence, passes, ruled_out
 from ddpm_lib.clinic.patients import BUGS, NAMES
+from ddpm_lib.clinic.ward import CHECKS, evidence, passes, ruled_out
 
 
 def diagnose(number: int, answer: Any) -> None:
