@@ -431,7 +431,7 @@ claim(
 )
 
 # %% [markdown]
-# Two checks are left for this part. The embedding of $t$ has a geometry, which chapter 10 derives: pairs of a sine and a cosine of one frequency give it the same length at every $t$. Give the two different frequencies, and the length wavers, while the loss shows nothing. And a trained network can have a small constant error in one color. By {eq}`eq:bias-cost` the loss does not see it, and by {eq}`eq:bias-gain` the sampler adds it up over all steps into a *color cast*. This error wanders from step to step, if the weights are those of the last step and the learning rate never fell; an average of the weights holds it still. So the check asks how far the mean color of the answer has moved in the last 20 steps of the training. Chapter 16 shows the cast in samples.
+# Two checks are left for this part. The embedding of $t$ has a geometry, which chapter 10 derives: pairs of a sine and a cosine of one frequency give it the same length at every $t$. Give the two different frequencies, and the length wavers, while the loss shows nothing. And a trained network can have a small constant error in one color. By {eq}`eq:bias-cost` the loss does not see it, and by {eq}`eq:bias-gain` the sampler adds it up over all steps into a *color cast*. This error wanders from step to step, if the weights are those of the last step and the learning rate never fell; an average of the weights holds it still. So the check asks how far the mean color of the answer has moved in the last 10 steps of the training. Chapter 16 shows the cast in samples.
 #
 # ## One reverse step
 #

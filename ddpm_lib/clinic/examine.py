@@ -186,7 +186,7 @@ def unreached(program: Program) -> float:
 
 @torch.no_grad()
 def color_drift(program: Program) -> float:
-    """How far the mean color of the answer has moved in the last 20 steps of the training."""
+    """How far the mean color of the answer has moved in the last 10 steps of the training."""
     network, earlier, _ = trained(program)
     moved = []
     for t in (10, 30, 60, 90):

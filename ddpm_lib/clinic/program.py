@@ -140,7 +140,7 @@ HEALTHY = Program(
 
 class Trained(NamedTuple):
     network: nn.Module
-    earlier: nn.Module  # the same, 20 steps before the end
+    earlier: nn.Module  # the same, 10 steps before the end
     losses: Tensor  # (steps,)
 
 
@@ -163,6 +163,6 @@ def _trained(
         losses, earlier = [], run.average
         for record in train(run, schedule, EPS, data, loss=loss):
             losses.append(record.loss_on_device)
-            if record.step == settings.steps - 20:
+            if record.step == settings.steps - 10:
                 earlier = deepcopy(run.average)
     return Trained(run.average, earlier, torch.stack(losses))

@@ -59,9 +59,9 @@ CHECKS = {
     "gradient": Check(examine.unreached, (0, 0), 10, "the number of weights without a gradient"),
     "drift": Check(
         examine.color_drift,
-        (0, 0.02),
-        0.02,
-        "the way of the answer's mean color in the last 20 steps",
+        (0, 0.03),
+        0.03,
+        "the way of the answer's mean color in the last 10 steps",
     ),
     "embedding": Check(
         examine.uneven_times, (0, 0.01), 0.1, "the relative change of the embedding's length with t"
