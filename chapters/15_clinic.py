@@ -269,7 +269,7 @@ for name, other in {
 # %%
 def cheat_losses(loss, t, batches=200):
     """The loss of a network that knows x_0.  (16 batches,)"""
-    torch.manual_seed(0)
+    torch.manual_seed(1000)  # none of the seeds below
     found = []
     for seed in range(batches):
         x_0 = ribbons(BATCH, seed)
@@ -735,7 +735,7 @@ for number in (1, 2):
     report(number)
 
 # %% [markdown]
-# *Patient 1.* The symptom is a loss that stays at 1.00. A loss of 1 is what a network gets that answers 0. First hypothesis: the learning rate is far too small, and nothing is learned. It predicts that the cheat, which learns nothing, has a loss of 0. It has 1.92, near the 2 of {eq}`eq:clinic-two`. So the learning rate is acquitted, and the same number points to the loss: its target is a noise that is not in $x_t$. The noise in the middle of the way and the signal at the end are right, so $x_t$ is well made. The diagnosis is two noises. Read the loss, find the second `randn`, delete it, and let the cheat try again.
+# *Patient 1.* The symptom is a loss that stays at 1.00. A loss of 1 is what a network gets that answers 0. First hypothesis: the learning rate is far too small, and nothing is learned. It predicts that the cheat, which learns nothing, has a loss of 0. It has 2.00, the 2 of {eq}`eq:clinic-two`. So the learning rate is acquitted, and the same number points to the loss: its target is a noise that is not in $x_t$. The noise in the middle of the way and the signal at the end are right, so $x_t$ is well made. The diagnosis is two noises. Read the loss, find the second `randn`, delete it, and let the cheat try again.
 #
 # *Patient 2.* The loss is healthy, and so are all checks of the network. The samples are nearly uniform: their width is 0.02. A collapse has many possible causes. Hypothesis: the coefficient of $\hat\epsilon$ is wrong and takes too much noise away. It predicts a wrong mean in a single step. The mean is right to rounding, so that is ruled out. What is wrong is the variance of the step: it is 0 where $\tilde\beta_2$ belongs. The diagnosis is that $z$ was left out, and {numref}`ex-collapse` of chapter 9 showed what follows.
 #

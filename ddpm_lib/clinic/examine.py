@@ -88,7 +88,7 @@ def loss_of_cheat(program: Program) -> float:
     """The loss of a network that is told x_0 and solves x_t = a x_0 + s eps for eps."""
     total = 0.0
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(1000)  # with 0, a second noise would begin as that of the first batch
         for seed in range(20):
             x_0, eps = _batch(seed)
 
