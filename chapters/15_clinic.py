@@ -735,7 +735,7 @@ for number in (1, 2):
     report(number)
 
 # %% [markdown]
-# *Patient 1.* The symptom is a loss that stays at 1.00. A loss of 1 is what a network gets that answers 0. First hypothesis: the learning rate is far too small, and nothing is learned. It predicts that the cheat, which learns nothing, has a loss of 0. It has 2.00, the 2 of {eq}`eq:clinic-two`. So the learning rate is acquitted, and the same number points to the loss: its target is a noise that is not in $x_t$. The noise in the middle of the way and the signal at the end are right, so $x_t$ is well made. The diagnosis is two noises. Read the loss, find the second `randn`, delete it, and let the cheat try again.
+# *Patient 1.* The symptom is a loss that stays at 1.00. A loss of 1 is what a network gets that answers 0. First hypothesis: the learning rate is far too small, and nothing is learned. It predicts that the cheat, which learns nothing, has a loss of 0. It has 2.00, the 2 of {eq}`eq:clinic-two`. So the learning rate is acquitted, and the same number points to the loss: its target is a noise that is not in $x_t$. The noise a quarter of the way in and the signal at the end are right, so $x_t$ is well made. The diagnosis is two noises. Read the loss, find the second `randn`, delete it, and let the cheat try again.
 #
 # *Patient 2.* The loss is healthy, and so are all checks of the network. The samples are nearly uniform: their width is 0.02. A collapse has many possible causes. Hypothesis: the coefficient of $\hat\epsilon$ is wrong and takes too much noise away. It predicts a wrong mean in a single step. The mean is right to rounding, so that is ruled out. What is wrong is the variance of the step: it is 0 where $\tilde\beta_2$ belongs. The diagnosis is that $z$ was left out, and {numref}`ex-collapse` of chapter 9 showed what follows.
 #
@@ -862,7 +862,7 @@ print(f"  all checks   {alone:2}")
 #
 # *A second noise.* The listing compares with a noise that was drawn again, and its loss stays at 1.00. The number was there for everybody to see, and a loss of 1.00 was taken for a slow start.
 #
-# *No bars, no roots.* Without bars the last $x_t$ of the training has a signal-to-noise ratio of 49 where $4\cdot10^{-5}$ is right, and the sampler starts from something the network has never seen. Without roots the variance of $x_t$ falls; in the middle of the way the cheat has a loss of 0.12 where 0 is right.
+# *No bars, no roots.* Without bars the last $x_t$ of the training has a signal-to-noise ratio of 49 where $4\cdot10^{-5}$ is right, and the sampler starts from something the network has never seen. Without roots the variance of $x_t$ falls; a quarter of the way to noise, the cheat has a loss of 0.12 where 0 is right.
 #
 # *A last beta of 0.002, and fewer steps with the same betas.* The first leaves a factor of 0.591 on the data, the second, with 50 steps, 0.776. Both train without a complaint, since the network does what it is told. The damage is at the start of the sampler.
 #
