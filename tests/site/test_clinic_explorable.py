@@ -24,7 +24,9 @@ HEALTHY = {
 def outcomes(i):
     values = dict(HEALTHY)
     name = list(CHECKS)[i % len(CHECKS)]
-    values[name] += (2 + i) * CHECKS[name].apart if i else 0
+    if i:
+        shifted = values[name] + (2.013 + i) * CHECKS[name].apart
+        values[name] = 1e-7 if CHECKS[name].log else shifted
     return list(values.values())
 
 
