@@ -57,7 +57,7 @@ def show_curve(ax, program):
 
 def show_frames(axes, pictures):
     for ax, picture in zip(axes, pictures, strict=True):
-        ax.imshow(picture.permute(1, 2, 0), interpolation="nearest")
+        ax.imshow(picture.permute(1, 2, 0), aspect="auto")
         ax.axis("off")
 
 
