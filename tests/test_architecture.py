@@ -26,6 +26,7 @@ ORDER = [
     "checkpoints",
     "quantization",
     "evaluation",
+    "clinic",
     "plotting",
     "explore",
     "claims",
