@@ -12,7 +12,7 @@
 # :::{admonition} At a glance
 # :class: glance
 #
-# 60 minutes to read; it runs in less than a minute on one core of a laptop's CPU, once the model of chapter 13 is trained (two minutes more if it is not). You need the variational bound of chapter 6, the last section of chapter 8 before its mistakes, and the model of chapter 13.
+# 60 minutes to read; it runs in less than a minute on one core of a laptop's CPU, once the model of chapter 13 is trained (two minutes more if it is not). You need the variational bound of chapter 6, the section *One number that all pixels share* of chapter 8, and the model of chapter 13.
 # :::
 #
 # One line is the budget. With a GPU the same cells judge a model of MNIST by more samples.
@@ -813,7 +813,7 @@ print(bool(mine.median() > news.median()))
 #
 # ## Bits
 #
-# There is one measure that samples do not enter. The variational bound of chapter 6, {eq}`def:vlb`, in bits and divided by the number of values, says how many bits per value a code made from the model needs for a picture at most ({eq}`eq:bits` tells where a bit is). It is computed for pictures that were kept apart, so copying is punished: the copier gives probability almost zero to anything new. But it asks for the probability of every fine shade, and says little about looks. Two models with nearly equal bits can differ in samples as a photograph does from a smear. It asks the network $T$ times for each picture, so we take few pictures, and print the error bar.
+# There is one measure that samples do not enter. The variational bound of chapter 6, {eq}`def:vlb`, in bits per value ({eq}`eq:bits`), says how long a code made from the model is for a picture, at most. It is computed for pictures that were kept apart, so copying is punished: the copier gives probability almost zero to anything new. But it asks for the probability of every fine shade, and says little about looks. Two models with nearly equal bits can differ in samples as a photograph does from a smear. It asks the network $T$ times for each picture, so we take few pictures, and print the error bar.
 
 # %%
 from functools import partial
@@ -864,7 +864,7 @@ print(
 )
 
 # %% [markdown]
-# Read together, the numbers say more than any of them alone. The recall is as good as that of real pictures: nothing is left out. The precision is not: some samples lie where no digits are. The samples are not copies. The digits have 17 shades of gray, and to write down one of 17 shades takes 4.1 bits. The model needs a little more, since the bound is for 256 shades and our model does not know that most never occur.
+# Read together, the numbers say more than any of them alone. The recall is as good as that of real pictures: nothing is left out. The precision is not: some samples lie where no digits are. The samples are not copies. The digits have 17 shades of gray, and to write down one of 17 shades takes 4.1 bits. The model needs a little more: its code covers all 256 levels of a byte, and it has not learned that most of them never occur. Good looks and few bits are two things.
 #
 # ## The color cast
 #
@@ -973,7 +973,7 @@ for row, last in zip(S, (0.02, 0.002), strict=True):
 # %% [markdown]
 # With the report's schedule the mean has $S = 0.003$ at the end and loses 0.3 % of itself: the start is not the cause. With 0.002 it would be, and the mean would lose 98 %, all in one direction, toward gray.
 #
-# *So it is the network.* By {eq}`eq:bias-cost` a constant error $b$ in $\hat\epsilon$ costs $b^2$ of the loss, $10^{-4}$ for $b = 0.01$, and by {eq}`eq:bias-gain` it moves the mean of every sample by $-0.27$, as printed above, and a pixel that stands alone by $-0.015$: each step adds its push, and at large $t$ the denoiser has no reason to pull back, since any mean color is plausible there. A loss does not feel $b$, so the weights wander along it from step to step. That predicts a cast that differs from checkpoint to checkpoint, that is common to all pictures, and that an average over checkpoints reduces.
+# *So it is the network.* By {eq}`eq:bias-cost` a constant error $b$ in $\hat\epsilon$ costs $b^2$ of the loss, $10^{-4}$ for $b = 0.01$, and by {eq}`eq:bias-gain` it moves the mean of every sample by $-0.27$, as printed above, and a pixel that stands alone by $-0.015$: each step adds its push, and at large $t$ the denoiser has no reason to pull back, since any mean color is plausible there. A loss does not feel $b$, so the weights wander along it from step to step. That predicts a cast that differs from checkpoint to checkpoint, that is common to all pictures of one checkpoint, and whose jumps an average over checkpoints takes away.
 #
 # Let us see it happen. A small network learns colored shapes of 8×8 pixels for a few seconds, with a constant learning rate, and we keep the weights of several steps: as they are, and averaged (EMA, chapter 13). From each we draw the same hundred pictures, from the same noise, and compare their mean color with the data's.
 
@@ -1017,7 +1017,7 @@ for weights in kept:
 casts = torch.stack(casts).reshape(len(stops), 2, 3)
 scores = torch.stack(scores).reshape(len(stops), 2, 3)
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Two panels, as they are and averaged. Each shows the shift of the mean of 100 samples against the training step, from 150 to 500, with one line for each of red, green and blue. In the left panel the lines go up and down from one stop to the next. In the right panel the three lines fall smoothly together and stay above zero."}, "figure": {"name": "fig-cast", "caption": "The color cast of one training: mean color of 100 samples minus that of the data, for weights as they are (left) and averaged (right). All samples are drawn from the same noise, so that only the weights differ. Dotted: two standard errors of the data's own pictures."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Two panels, as they are and averaged. Each shows the shift of the mean of 100 samples against the training step, from 150 to 500, with one line for each of red, green and blue. In the left panel the lines go up and down from one stop to the next. In the right panel the three lines fall together without a jump and stay above zero."}, "figure": {"name": "fig-cast", "caption": "The color cast of one training: mean color of 100 samples minus that of the data, for weights as they are (left) and averaged (right). All samples are drawn from the same noise, so that only the weights differ. Dotted: two standard errors of the data's own pictures."}}
 fig, axes = plt.subplots(1, 2, figsize=(6.6, 3), sharey=True)
 channel = (("red", "o-"), ("green", "s--"), ("blue", "^:"))
 colors = ("#C62828", "#2E7D32", "#1565C0")
@@ -1125,7 +1125,7 @@ worse = fd(R, missing) > fd(R, F)
 print("real digits without threes worse too:", worse)
 
 # %% [markdown]
-# *A different N.* {numref}`fig-fd-by-size` is the answer: the same model has any FD you like, by the number of its samples. State $N$ and the floor.
+# *A different N.* {numref}`fig-fd-by-size` is the answer: with a sixth of the pictures the same model gets more than twice its FD. State $N$ and the floor.
 #
 # *The best of many checkpoints.* Six measurements of one and the same model differ by more than a fifth, and every one is worse than what all pictures together say. Choose on one set of samples and report on another.
 #
