@@ -28,7 +28,7 @@ from ddpm_lib.plotting import DATA, GRAY, MODEL, NOISE, grid, style
 
 gpu = torch.cuda.is_available()
 name, n, device = (
-    ("mnist", 5000, "cuda") if gpu else ("small_digits", 600, "cpu")
+    ("mnist", 4800, "cuda") if gpu else ("small_digits", 600, "cpu")
 )
 
 style()
@@ -771,7 +771,7 @@ from ddpm_lib import sampling, schedules
 from ddpm_lib.diffusion import Prediction
 
 cosine = schedules.cosine()
-flat = train[:10_000].flatten(1).double()
+flat = train[:10_000].flatten(1).double().to(device)
 
 
 def recite(x_t, t):
@@ -784,11 +784,11 @@ def recite(x_t, t):
 
 
 times = sampling.strided(1000, 100)
-x_T = normal(n, flat.shape[1], seed=21)
+x_T = normal(n, flat.shape[1], seed=21).to(device)
 *_, copied = sampling.sample(
     sampling.ddim(), cosine, recite, x_T, times
 )
-copied = copied.float().reshape(-1, *train.shape[1:])
+copied = copied.float().cpu().reshape(-1, *train.shape[1:])
 Copied = features(copied)
 
 
