@@ -256,7 +256,7 @@ claim(
     atol=1e-9,
 )
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Two clouds of points in the plane. The blue one is stretched along one diagonal, the green one lies to its right and is stretched along the other diagonal. Thin gray lines connect thirty blue points with the places where they go; hardly any two of them cross."}, "figure": {"name": "fig-transport", "caption": "The cheapest way from one normal distribution (blue) to another (green), for thirty grains. The map is $T$ and a shift; no rotation is in it, since turning a heap costs and does nothing that stretching could not do."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Two clouds of points in the plane. The blue one is stretched along one diagonal, the green one lies to its right and is stretched along the other diagonal. Thin gray lines connect thirty blue points with the places where they go."}, "figure": {"name": "fig-transport", "caption": "The cheapest way from one normal distribution (blue) to another (green), for thirty grains. The map is $T$ and a shift; no rotation is in it, since turning a heap costs and does nothing that stretching could not do."}}
 P = torch.tensor([[1.0, 0.7], [0.7, 1.0]]).double()
 Q = torch.tensor([[1.0, -0.7], [-0.7, 0.8]]).double()
 r = torch.linalg.inv(root(P))
@@ -267,7 +267,7 @@ fig, ax = plt.subplots(figsize=(6, 2.9))
 ax.scatter(*start.T, s=4, color=DATA, marker="o", lw=0)
 ax.scatter(*end.T, s=9, color=MODEL, marker="x", lw=0.6)
 for a, b in zip(start[:30], end[:30], strict=True):
-    ax.plot(*torch.stack([a, b]).T, color=GRAY, lw=0.7)
+    ax.plot(*torch.stack([a, b]).T, "-", color=GRAY, lw=0.7)
 ax.set(aspect="equal", xlabel="first feature", ylabel="second feature")
 plt.show()
 
@@ -370,9 +370,9 @@ real, other = train[order[:n]], train[order[n : 2 * n]]
 F, R, O = features(x), features(real), features(other)
 
 # %% [markdown]
-# A test of the two: draw pictures whose *pixels* are normal, with the mean and the covariance of the digits' pixels. Nobody takes them for digits.
+# A test of the two: draw pictures whose *pixels* are normal, with the mean and the covariance of the digits' pixels. Hardly any of them is a digit.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Two rows of ten small gray pictures. The first row are handwritten digits. The second row are blurred gray clouds with no strokes, which no one could read."}, "figure": {"name": "fig-pixel-gaussian", "caption": "Digits (above), and draws of the normal distribution with the mean and covariance of their pixels (below). The Fréchet distance in pixels holds them for the same."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Two rows of ten small gray pictures. The first row are handwritten digits. The second row are noisy gray patterns, in only a few of which a digit can be guessed."}, "figure": {"name": "fig-pixel-gaussian", "caption": "Digits (above), and draws of the normal distribution with the mean and covariance of their pixels (below). The Fréchet distance in pixels holds them for the same."}}
 m, C = moments(pixels(train))
 noise = normal(n, len(m), seed=11)
 foggy = (noise @ root(C) + m).float().reshape(-1, *train.shape[1:])
