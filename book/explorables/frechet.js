@@ -1,0 +1,214 @@
+// Chapter 16: the Fréchet distance of N pictures, its bias, and what is left at 1/N = 0.
+
+import { curve, element, format, liveSentence, plot, randn, random, slider, symbol } from "./core.js";
+
+const SIZES = [150, 200, 300, 400, 600, 1000, 2000, 5000];
+const FEATURES = [2, 4, 8, 16, 32, 64];
+const TRUTHS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2];
+const REPEATS = 12;
+const NOISIEST = 2 / SIZES[0]; // the largest 1/N that is shown: half of the fewest pictures
+
+// ------------------------------------------------------------------------------------- mathematics
+
+/** A draw of chi square with k >= 2 degrees of freedom (Marsaglia & Tsang 2000). */
+export function chiSquare(uniform, k) {
+  const d = k / 2 - 1 / 3;
+  for (;;) {
+    const [z] = randn(uniform, 1);
+    const v = (1 + z / Math.sqrt(9 * d)) ** 3;
+    if (v > 0 && Math.log(1 - uniform()) < (z * z) / 2 + d * (1 - v + Math.log(v))) return 2 * d * v;
+  }
+}
+
+/**
+ * L, row by row, with L L^T the unbiased covariance of N draws of N(0, I/d) (Bartlett 1933).
+ * So no picture is drawn: N chi-square numbers and the triangle below them are enough.
+ */
+export function covarianceFactor(uniform, d, N) {
+  const scale = 1 / Math.sqrt(d * (N - 1));
+  return Array.from({ length: d }, (_, i) => {
+    const row = randn(uniform, d).map((z, j) => (j < i ? z * scale : 0));
+    row[i] = Math.sqrt(chiSquare(uniform, N - 1 - i)) * scale;
+    return row;
+  });
+}
+
+/** The sum of the singular values of a matrix given by its columns (one-sided Jacobi). */
+export function singularSum(columns) {
+  const a = columns.map((column) => Float64Array.from(column));
+  const dot = (x, y) => x.reduce((sum, value, k) => sum + value * y[k], 0);
+  for (let sweep = 0, turned = true; turned && sweep < 30; sweep++) {
+    turned = false;
+    for (let p = 0; p < a.length; p++) {
+      for (let q = p + 1; q < a.length; q++) {
+        let [pp, qq, pq] = [0, 0, 0];
+        for (let k = 0; k < a[p].length; k++) {
+          pp += a[p][k] * a[p][k];
+          qq += a[q][k] * a[q][k];
+          pq += a[p][k] * a[q][k];
+        }
+        if (Math.abs(pq) <= 1e-7 * Math.sqrt(pp * qq)) continue; // its square is rounding
+        turned = true;
+        const zeta = (qq - pp) / (2 * pq);
+        const t = (zeta < 0 ? -1 : 1) / (Math.abs(zeta) + Math.hypot(1, zeta));
+        const c = 1 / Math.hypot(1, t);
+        for (let k = 0; k < a[p].length; k++) {
+          const [x, y] = [a[p][k], a[q][k]];
+          a[p][k] = c * (x - t * y);
+          a[q][k] = c * (t * x + y);
+        }
+      }
+    }
+  }
+  return a.reduce((sum, column) => sum + Math.sqrt(dot(column, column)), 0);
+}
+
+/** tr(C_1 + C_2 - 2 (C_1^1/2 C_2 C_1^1/2)^1/2) of C_i = L_i L_i^T: by the singular values of L_1^T L_2. */
+export function spreadDistance(L_1, L_2) {
+  const trace = (L) => L.reduce((sum, row) => sum + row.reduce((part, x) => part + x * x, 0), 0);
+  const columns = Array.from(L_2[0], (_, j) =>
+    Array.from(L_1[0], (__, i) => L_1.reduce((sum, row, k) => sum + row[i] * L_2[k][j], 0)),
+  );
+  return trace(L_1) + trace(L_2) - 2 * singularSum(columns);
+}
+
+/** The first order of the expected distance of two samples of N(0, I/d): (2/N)(3/2 + (d - 1)/4). */
+export function expectedBias(d, N) {
+  return (2 / N) * (1.5 + (d - 1) / 4);
+}
+
+/** Distances of N pictures from N others, of the same distribution, and with the mean moved. */
+export function evaluations({ d, N, truth, repeats = REPEATS }) {
+  const uniform = random(1000 * d + N);
+  const found = { same: [], other: [] };
+  for (let i = 0; i < repeats; i++) {
+    const spread = spreadDistance(covarianceFactor(uniform, d, N), covarianceFactor(uniform, d, N));
+    const apart = randn(uniform, d).map((z) => z * Math.sqrt(2 / (N * d))); // of the two means
+    const square = apart.reduce((sum, value) => sum + value * value, 0);
+    found.same.push(spread + square);
+    found.other.push(spread + square + 2 * Math.sqrt(truth) * apart[0] + truth);
+  }
+  return found;
+}
+
+/** Mean and standard deviation of a list. */
+export function meanAndSpread(values) {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const square = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  return { mean, std: Math.sqrt(square / (values.length - 1)) };
+}
+
+// --------------------------------------------------------------------------------------- the figure
+
+/** Build the explorable; data: { N, d, true_distance }, where it starts. */
+export function frechet(stage, { N, d, true_distance }) {
+  const known = new Map(); // what was drawn once is not drawn again
+  const evaluated = (setting) => {
+    const key = JSON.stringify(setting);
+    if (!known.has(key)) known.set(key, evaluations(setting));
+    return known.get(key);
+  };
+  const state = { N, d, truth: true_distance };
+  const change = (news) => {
+    Object.assign(state, news);
+    const at = (size) => evaluated({ d: state.d, N: size, truth: state.truth });
+    const now = { ...state, whole: at(state.N), half: at(state.N / 2) };
+    for (const kind of ["same", "other"]) {
+      const [whole, half] = [now.whole[kind], now.half[kind]].map(meanAndSpread);
+      now[kind] = { ...whole, half: half.mean, limit: 2 * whole.mean - half.mean };
+    }
+    parts.forEach((part) => part.draw(now));
+  };
+  const parts = [frechetSliders, frechetPlot, frechetWords].map((part) => part(change));
+  stage.append(...parts.map((part) => part.node));
+  change({});
+}
+
+/** How many pictures, how many features, and how far the two distributions really are apart. */
+function frechetSliders(change) {
+  const over = (values, name, label) => {
+    const onInput = (place) => change({ [name]: values[place] });
+    const part = slider({ label, range: [0, values.length - 1], step: 1, onInput });
+    return { node: part.node, set: (value) => part.set(values.indexOf(value), format(value)) };
+  };
+  const pictures = over(SIZES, "N", ["pictures ", symbol("N")]);
+  const features = over(FEATURES, "d", ["features ", symbol("d")]);
+  const truths = over(TRUTHS, "truth", ["true distance"]);
+  const nodes = [pictures, features, truths].map((part) => part.node);
+  const draw = (now) => {
+    pictures.set(now.N);
+    features.set(now.d);
+    truths.set(now.truth);
+  };
+  return { node: element("div", { class: "ex-designer-sliders" }, ...nodes), draw };
+}
+
+/** Every evaluation over 1/N, and the lines to 1/N = 0. */
+function frechetPlot() {
+  const area = plot({
+    name: "distance against one over the number of pictures",
+    x: { range: [0, NOISIEST], label: ["1/", symbol("N")] },
+    y: { range: [0, 0.8], label: ["distance; all variances add up to 1"], parts: 4 },
+    height: 290,
+  });
+  const marks = element("g", { class: "ex-frechet-marks", "aria-hidden": "true" });
+  const lines = { same: curve(area, "data", []), other: curve(area, "noise ex-dotted", []) };
+  area.svg.append(marks);
+  const drawMarks = area.layer(({ N, whole, half }) => {
+    const mark = (kind, value, size) => {
+      const shift = kind === "same" ? 4 : -4; // beside each other
+      const [x, y] = [area.toX(1 / size) + shift, area.toY(value)];
+      return kind === "same"
+        ? element("circle", { class: "ex-point ex-data", cx: x, cy: y, r: 3 })
+        : element("path", { class: "ex-cross", d: `M${x - 3} ${y - 3}l6 6m0 -6l-6 6` });
+    };
+    const all = [
+      [whole, N],
+      [half, N / 2],
+    ].flatMap(([found, size]) =>
+      ["same", "other"].flatMap((kind) => found[kind].map((value) => mark(kind, value, size))),
+    );
+    marks.replaceChildren(...all);
+  }, { N: 1, whole: { same: [], other: [] }, half: { same: [], other: [] } });
+  const line = (look, ...name) =>
+    element("span", { class: `ex-line ex-${look}` }, element("i", {}), ...name);
+  const legend = element(
+    "p",
+    { class: "ex-legend" },
+    line("data", "same distribution, dots"),
+    line("seen", "true distance apart, crosses"),
+  );
+  const draw = (now) => {
+    drawMarks(now);
+    for (const kind of ["same", "other"]) {
+      lines[kind]([
+        [0, Math.max(now[kind].limit, 0)],
+        [2 / now.N, now[kind].half],
+      ]);
+    }
+  };
+  return { node: element("div", {}, area.node, legend), draw };
+}
+
+/** What is shown, and the question. */
+function frechetWords() {
+  const sentence = liveSentence();
+  const question = element("p", { class: "ex-question" });
+  question.append("Somebody reports the distance of a worse model with ", symbol("N"));
+  question.append(" pictures, and somebody else that of a perfect one with half as many. With 16 ");
+  question.append("features and a true distance of 0.05, from which ", symbol("N"));
+  question.append(" on does the perfect model look better? And with 64 features?");
+  const draw = ({ N, d, truth, same, other }) => {
+    const digits = (value) => Math.max(value, 0).toFixed(3);
+    const worse = same.half > other.mean;
+    sentence.say(
+      `With ${N} pictures and ${d} features, two samples of the same distribution are `,
+      `${digits(same.mean)} ± ${digits(same.std)} apart; at a true distance of ${truth} it is `,
+      `${digits(other.mean)} ± ${digits(other.std)}. Extended to 1/N = 0 the lines say `,
+      `${digits(same.limit)} and ${digits(other.limit)}. With ${N / 2} pictures the same `,
+      `distribution gets ${digits(same.half)}: it looks ${worse ? "worse" : "better"} than the `,
+      `other one does with ${N}.`,
+    );
+  };
+  return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
+}
