@@ -76,7 +76,7 @@ function settings(state, change) {
     longest.set(LONGEST.indexOf(state.longest), `${state.longest}`);
   };
   const group = element("div", { class: "ex-group" }, pairs.node);
-  const sliders = element("div", { class: "ex-embedding-sliders" }, dim.node, longest.node);
+  const sliders = element("div", { class: "ex-pair" }, dim.node, longest.node);
   return { node: element("div", {}, group, sliders), draw };
 }
 

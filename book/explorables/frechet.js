@@ -140,7 +140,7 @@ function frechetSliders(change) {
     features.set(now.d);
     truths.set(now.truth);
   };
-  return { node: element("div", { class: "ex-designer-sliders" }, ...nodes), draw };
+  return { node: element("div", { class: "ex-pair" }, ...nodes), draw };
 }
 
 /** Every evaluation over 1/N, and the lines to 1/N = 0. */
