@@ -607,8 +607,8 @@ plt.show()
 # %% tags=["figure"]
 from ddpm_lib.explore import explorable
 
-still, ax = plt.subplots(figsize=(6, 2.6))
-ax.plot(every_t, e @ e[500] / n, color=MODEL)
+still, ax = plt.subplots(figsize=(5, 2.2))
+ax.plot(every_t[::10], e[::10] @ e[500] / n, color=MODEL)
 ax.set(xlabel="$u$", ylabel="similarity", title="$t = 500$")
 explorable(
     "embedding",

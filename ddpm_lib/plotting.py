@@ -160,7 +160,8 @@ def animation(
     width = film.shape[2] * max(1, 400 // film.shape[2])
     return Animation(
         alt,
-        '<figure class="ddpm-animation" style="margin:0"><picture>'
+        # Both colors, as themes that are dark put a light card behind an output, or do not.
+        '<figure class="ddpm-animation" style="margin:0;background:#fff;color:#333"><picture>'
         f'<source media="(prefers-reduced-motion: reduce)" srcset="{still}">'
         f'<img src="{moving}" alt="{html.escape(alt)}"'
         f' style="width:{width}px;max-width:100%;image-rendering:pixelated"></picture>'
