@@ -201,7 +201,7 @@ def _tables(x_0: Tensor, *, shape: str, T: int, beta_1: float, beta_T: float) ->
 
 
 def _curves(schedule: Schedule, name: str) -> Figure:
-    figure = Figure(figsize=(6, 2.8), layout="none")
+    figure = _plain(6, 2.8)
     left, right = figure.subplots(1, 2, sharex=True)
     figure.subplots_adjust(0.07, 0.19, 0.98, 0.89)
     left.set(title=r"$\overline{\alpha}_t$", xlabel="$t/T$", ylim=(-0.03, 1.03))
@@ -318,7 +318,7 @@ def _training_page(history: History, steps: int, alt: str) -> Explorable:
 
 def _training(history: History, whole: History, steps: int) -> Figure:
     """On axes that fit the whole of it."""
-    figure = Figure(figsize=(6, 4.4), layout="none")  # a constrained one takes as long as the rest
+    figure = _plain(6, 4.4)  # a constrained layout takes as long as the rest
     axes = figure.subplot_mosaic([["loss", "loss"], ["by time", "rate"]])
     figure.subplots_adjust(0.1, 0.12, 0.98, 0.94, wspace=0.3, hspace=0.55)
     window = min(20, 1 + steps // 50, len(history.losses))
@@ -441,8 +441,7 @@ def _page(
     ]
     pixels = iio.imread(drawings[-1].picture, extension=".png")
     height, width = pixels.shape[:2]
-    # Without a layout, whatever the style: each pixel stays one.
-    still = Figure(figsize=(width / 200, height / 200), layout="none")
+    still = _plain(width / 200, height / 200)  # each pixel stays one
     ax = still.add_axes((0, 0, 1, 1), frameon=False, xticks=[], yticks=[])
     ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
     size = {"width": width, "height": height}
@@ -489,3 +488,10 @@ def _uri(png: bytes) -> str:
 
 def _short(value: float | Tensor) -> str:
     return f"{float(value):.2g}"
+
+
+def _plain(width: float, height: float) -> Figure:
+    """A figure of so many inches, without a layout engine, whatever the style."""
+    figure = Figure(figsize=(width, height))
+    figure.set_layout_engine("none")
+    return figure
