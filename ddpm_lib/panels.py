@@ -492,6 +492,4 @@ def _short(value: float | Tensor) -> str:
 
 def _plain(width: float, height: float) -> Figure:
     """A figure of so many inches, without a layout engine, whatever the style."""
-    figure = Figure(figsize=(width, height))
-    figure.set_layout_engine("none")
-    return figure
+    return Figure(figsize=(width, height), layout="none")  # type: ignore[arg-type]  # no stub has it

@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import imageio.v3 as iio
 import ipywidgets
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -521,3 +522,14 @@ def test_a_training_is_drawn_on_axes_for_the_whole_of_it():
     lines = early.axes[0].lines
     assert len(lines[0].get_xdata()) < len(late.axes[0].lines[0].get_xdata())
     assert io.BytesIO(panels._png(early)).getbuffer().nbytes < 30_000
+
+
+def test_the_course_style_changes_no_layout(recwarn):
+    """A warning would stand on the page, and fail the build."""
+    with plt.rc_context():
+        plotting.style()
+        figure = panels._plain(4, 2)
+        figure.subplots_adjust(0.1, 0.2)
+        figure.savefig(io.BytesIO())
+    assert not recwarn.list
+    assert figure.subplotpars.left == 0.1
