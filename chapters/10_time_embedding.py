@@ -7,7 +7,7 @@
 # %% [markdown]
 # # Telling the network the time
 #
-# The best guess of the noise depends on $t$, and chapter 8 computed what it costs not to know it. So the network has to be told. But $t$ is a single number between 1 and 1000, and a network multiplies what it is given by weights, adds, and bends. What should $t$ look like when it enters, and where should it enter? The usual answers are a wall of sines and cosines, and a shift somewhere in every block. This chapter derives the first, and measures both.
+# The best guess of the noise depends on $t$, and chapter 8 computed what it costs not to know it, {eq}`eq:time-gap`. So the network has to be told. But $t$ is a single number between 1 and 1000, and a network multiplies what it is given by weights, adds, and bends. What should $t$ look like when it enters, and where should it enter? The usual answers are a wall of sines and cosines, and a shift somewhere in every block. This chapter derives the first, and measures both.
 #
 # :::{admonition} At a glance
 # :class: glance
@@ -15,7 +15,7 @@
 # 30 minutes to read; it runs in less than a minute on one core of a laptop's CPU, and needs no GPU. You need the best denoiser of chapter 8 and the model in the plane of chapter 9.
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "A heat map of 64 rows over t from 0 to 1000. The upper half holds sines, the lower half cosines. The first rows of each half change at every step and look like noise; further down the waves get longer, and the last rows are of one shade from left to right."}, "figure": {"name": "fig-embedding", "caption": "The time as the network of chapter 9 sees it: one column of 64 numbers for each $t$, sines above and cosines below. Every row is a clock hand. The first turns once in six steps, the last has hardly moved at $t = 1000$."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "A heat map of 64 rows over t from 0 to 1000. The upper half holds sines, the lower half cosines. The first rows of each half alternate between black and white every few steps; further down the waves get longer, in fans that open from the left, and the last rows are of one shade from left to right, gray for the sines and white for the cosines."}, "figure": {"name": "fig-embedding", "caption": "The time in the form in which the network of chapter 9 gets it: one column of 64 numbers for each $t$, sines above and cosines below. Rows $j$ and $32 + j$ together are the tip of a clock hand. The first hand turns once in about six steps, the last has hardly moved at $t = 1000$."}}
 import matplotlib.pyplot as plt
 import torch
 
@@ -43,7 +43,7 @@ ax.grid(False)
 plt.show()
 
 # %% [markdown]
-# The cell above has the only line that asks for a GPU: where there is one, the experiment at the end trains longer and with more seeds.
+# Where there is a GPU, the experiment at the end trains longer and with more seeds: the line `steps, seeds` above.
 #
 # ## What is wrong with one number
 #
@@ -62,10 +62,22 @@ plt.show()
 # Its numbers lie between $-1$ and $1$, and its length is 1 for every $t$. How similar are two of its positions? Take the inner product, and use that $\cos(x - y) = \cos x\cos y + \sin x\sin y$:
 #
 # $$
-# h(t)\cdot h(u) = \sin\omega t\,\sin\omega u + \cos\omega t\,\cos\omega u = \cos\bigl(\omega\,(t-u)\bigr) .
+# \begin{aligned}
+# h(t)\cdot h(u) &= \sin\omega t\,\sin\omega u + \cos\omega t\,\cos\omega u\\
+# &= \cos\bigl(\omega\,(t-u)\bigr) .
+# \end{aligned}
 # $$ (eq:hand-product)
 #
-# Only the difference of the times is left. And going on by $k$ steps turns the hand by $\omega k$, wherever it stands. By the sums of angles, $\sin\omega(t+k) = \sin\omega t\cos\omega k + \cos\omega t\sin\omega k$ and $\cos\omega(t+k) = \cos\omega t\cos\omega k - \sin\omega t\sin\omega k$. In matrix form,
+# Only the difference of the times is left. And going on by $k$ steps turns the hand by $\omega k$, wherever it stands. By the sums of angles,
+#
+# $$
+# \begin{aligned}
+# \sin\omega(t+k) &= \sin\omega t\cos\omega k + \cos\omega t\sin\omega k ,\\
+# \cos\omega(t+k) &= \cos\omega t\cos\omega k - \sin\omega t\sin\omega k .
+# \end{aligned}
+# $$
+#
+# In matrix form,
 #
 # $$
 # h(t+k) = \begin{pmatrix}\cos\omega k & \sin\omega k\\ -\sin\omega k & \cos\omega k\end{pmatrix} h(t) .
@@ -117,12 +129,13 @@ claim(
 #
 # $$
 # \begin{aligned}
-# e(t) &= (\sin\omega_0 t, \dots, \sin\omega_{n-1} t,\ \cos\omega_0 t, \dots, \cos\omega_{n-1} t),\\
+# e(t) &= (\sin\omega_0 t, \dots, \sin\omega_{n-1} t,\\
+# &\qquad \cos\omega_0 t, \dots, \cos\omega_{n-1} t),\\
 # \omega_j &= \Lambda^{-j/(n-1)}, \qquad j = 0, \dots, n-1 .
 # \end{aligned}
 # $$ (def:sinusoidal)
 #
-# This is the *sinusoidal embedding* of the Transformer {cite:p}`vaswani2017`, and {cite:t}`ho2020` use it for $t$. The order of its entries does not matter, since the layer behind it is free to weigh them in any order. In code it is three lines, and the library's has the same three.
+# This is the *sinusoidal embedding*. It comes from the Transformer {cite:p}`vaswani2017`, where the exponent is $-j/n = -2j/d$; with $-j/(n-1)$, as in the program of {cite:t}`ho2020`, the slowest frequency is exactly $1/\Lambda$. The order of the entries does not matter, since the layer behind them is free to weigh them in any order. In code it is three lines, and the library's has the same three.
 
 
 # %%
@@ -139,7 +152,7 @@ def embed(t, d, longest=10_000.0):
 print(inspect.getsource(Sinusoidal))
 
 # %% [markdown]
-# The published slip is to give *every* entry $i$ of the $d$ a frequency of its own, $\Lambda^{-2i/d}$, and then to take the sine of the even and the cosine of the odd entries. It looks like the formula above, which it would be if $i$ counted pairs. We keep it for comparison.
+# A published listing gives *every* entry $i = 0, \dots, d - 1$ a frequency of its own, $\Lambda^{-2i/d}$, and then takes the sine of the even and the cosine of the odd entries. It would be the Transformer's formula if $i$ counted pairs. We keep this *slip* for comparison.
 
 
 # %%
@@ -256,10 +269,13 @@ claim(
 # The integral of $\cos z/z$ has a name, the cosine integral $\mathrm{Ci}$. It fades to 0 for large $z$, and for small $z$ it is $\gamma + \ln z$ up to a term of the order of $z^2$, with Euler's constant $\gamma = 0.577$:
 #
 # $$
-# \int_0^1 \cos\bigl(\Lambda^{-y}\Delta\bigr)\,dy = \frac{\mathrm{Ci}(\Delta) - \mathrm{Ci}(\Delta/\Lambda)}{\ln\Lambda} \approx 1 - \frac{\gamma + \ln\Delta}{\ln\Lambda} .
+# \begin{aligned}
+# \int_0^1 \cos\bigl(\Lambda^{-y}\Delta\bigr)\,dy &= \frac{\mathrm{Ci}(\Delta) - \mathrm{Ci}(\Delta/\Lambda)}{\ln\Lambda}\\
+# &\approx 1 - \frac{\gamma + \ln\Delta}{\ln\Lambda} .
+# \end{aligned}
 # $$ (eq:log-similarity)
 #
-# The last step is for $1 \ll \Delta \ll \Lambda$: the first $\mathrm{Ci}$ is dropped, and in the second $-\ln(\Delta/\Lambda) = \ln\Lambda - \ln\Delta$. So similarity falls with the *logarithm* of the distance. From 1 step to 10 it loses as much as from 10 to 100 and from 100 to 1000, a quarter each for $\Lambda = 10{,}000$. This is what equal factors between the frequencies are for. Whether a network must tell $t = 3$ from $5$ or $300$ from $500$, there are hands for it, and about as many. The claim sums over 200,001 hands.
+# The last step is for $1 \ll \Delta \ll \Lambda$: the first $\mathrm{Ci}$ is dropped, and in the second $-\ln(\Delta/\Lambda) = \ln\Lambda - \ln\Delta$. So similarity falls with the *logarithm* of the distance. By the formula it loses as much from 10 steps to 100 as from 100 to 1000, a quarter each for $\Lambda = 10{,}000$. This is what equal factors between the frequencies are for. Whether a network must tell $t = 3$ from $5$ or $300$ from $500$, there are hands for it, and about as many. The claim tests the equality, with 200,001 hands; the table after it tests the approximation, with 50.
 
 # %% tags=["claim"]
 lags = [3, 20, 141, 800]
@@ -304,7 +320,7 @@ print(f"paired: squared length {e.square().sum(1).mean():.0f}")
 quarter = (omega * T < torch.pi / 2).sum()
 print(f"hands that turn less than a quarter up to T: {quarter} of {n}")
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Two panels of similarity against u from 0 to 1000, for t = 200, 500 and 800. Left, paired: three curves of one shape, each with a sharp peak of height 1 at its t and falling to both sides like a logarithm. Right, published: the peaks have different heights and the curves wander, and the level differs from one t to the next."}, "figure": {"name": "fig-similarity", "caption": "Similarity of $e(t)$ with all other $e(u)$. Left: with paired frequencies each $t$ sees the same landscape, moved. Right: with the published slip a time's neighborhood depends on where it lies."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Two panels of similarity against u from 0 to 1000, for t = 200, 500 and 800. Left, paired: three curves of one shape, each with a sharp peak of height 1 at its t and falling to both sides like a logarithm. Right, published slip: the peaks differ a little in height, each falls in its own way, and away from them all three curves wander between 0.5 and 0.8."}, "figure": {"name": "fig-similarity", "caption": "Similarity of $e(t)$ with all other $e(u)$, for $t = 200$, 500 and 800, where the curves peak. Left: with paired frequencies each $t$ sees the same landscape, moved. Right: with the published slip a time's neighborhood depends on where it lies."}}
 fig, axes = plt.subplots(1, 2, figsize=(6.6, 2.6), sharey=True)
 for ax, vectors, name in zip(
     axes, (e, slip), ("paired", "published slip"), strict=True
@@ -327,9 +343,9 @@ axes[0].set_ylabel("similarity")
 plt.show()
 
 # %% [markdown]
-# With 50 hands the sum is already close to the formula. The published slip passes neither test: its vectors are not equally long, the similarity of two times depends on where they lie, and almost half of its entries say the same at all times, because their frequencies go on falling to $10^{-8}$. A network trained with it works all the same, as we will see below. That is what makes the slip so durable: the loss does not show it. A look at the geometry does.
+# With 50 hands the sum stays within 0.05 of the formula up to a distance of 100. At 1000 it is 0.08 lower: 50 cosines of large angles do not quite average out. The published slip has neither {eq}`eq:embedding-norm` nor {eq}`eq:embedding-product`: its vectors are not equally long, the similarity of two times depends on where they lie, and almost half of its entries say the same at all times, because their frequencies go on falling to about $10^{-8}$. A network trained with it works all the same, as we will see below. The loss does not show the slip. A look at the geometry does.
 #
-# The last printed line is the price of $\Lambda = 10{,}000$ for $T = 1000$: some hands turn so little that all they say is roughly "it is early". They do no harm either.
+# The last printed line is the price of $\Lambda = 10{,}000$ for $T = 1000$: 15 of 50 hands turn less than a quarter around. The slowest of them hardly move, and say next to nothing.
 #
 # ## A table to be learned
 #
@@ -339,7 +355,7 @@ plt.show()
 # \mathbb E\lVert e(t) - e(u)\rVert^2 = 2d \qquad \text{for all } t \neq u .
 # $$ (eq:table-distance)
 #
-# Nothing says that 500 is near 501. The network must learn for each time by itself what it could have learned once, and with $B$ pictures in a batch a row is only visited in about $B/T$ of the steps.
+# Nothing says that 500 is near 501. The network must learn for each time by itself what it could have learned once, and with $B$ pictures in a batch a row is drawn only $B/T$ times in a step, on average.
 
 # %% tags=["claim"]
 from ddpm_lib.networks.embedding import Learned
@@ -362,7 +378,7 @@ claim(
 # %% [markdown]
 # ## Where to put it: a plane beside the picture
 #
-# Now the place. The simplest one is at the entrance: one more channel beside the picture, a *plane* whose pixels all hold the same number $c(t)$, such as $2t/T - 1$. Let the first layer be a convolution with kernels of $3\times3$ weights, which sums over a window around each pixel (chapter 11 takes it apart). Write $K$ for its kernels on the channels of the picture and $k_1, \dots, k_9$ for the weights of one of its outputs on the plane. A convolution is linear, so the plane's part can be split off, and there every window holds the same number nine times:
+# Now the place. The simplest one is at the entrance: one more channel beside the picture, a *plane* whose pixels all hold the same number $c(t)$, such as $2t/T - 1$. Let the first layer be a convolution with kernels of $3\times3$ weights, which sums over a window around each pixel (chapter 11 takes it apart). For one of its outputs, write $K$ for the kernels on the channels of the picture and $k_1, \dots, k_9$ for the weights on the plane. A convolution is linear, so the plane's part can be split off, and there every window holds the same number nine times:
 #
 # $$
 # \mathrm{conv}(x_t, \text{plane}) = K * x_t + c(t)\sum_{i=1}^{9} k_i .
@@ -402,7 +418,7 @@ print(
 # %% [markdown]
 # ## Where to put it: in every block
 #
-# Ho et al. put the time into every block of the network. A block has a *feature map* $h$ inside, a number $h_{cp}$ for each channel $c$ and pixel $p$. A small network of two layers turns $e(t)$ into one number $\delta_c$ for each channel, and that is added to all pixels of the channel: a *shift*. Then the block normalizes. Chapter 12 explains why; here it is enough what it does. The channels are divided into groups, and in each group $g$ the mean over all its channels and pixels is subtracted, and the result divided by the standard deviation. What becomes of the shift?
+# Ho et al. put the time into every block of the network. A block has a *feature map* $h$ inside, a number $h_{cp}$ for each channel $c$ and pixel $p$. A small network of two layers turns $e(t)$ into one number $\delta_c$ for each channel, and that is added to all pixels of the channel: a *shift*. Then the block normalizes. Chapter 12 explains why, {eq}`eq:group-norm`; here it is enough what it does. The channels are divided into groups, and in each group $g$ the mean over all its channels and pixels is subtracted, and the result divided by the standard deviation. What becomes of the shift?
 #
 # Split $\delta_c$ into the mean of its group and the rest, $\delta_c = \bar\delta_g + (\delta_c - \bar\delta_g)$. The first part is the same for all numbers of the group. It raises their mean by $\bar\delta_g$ and does not change their standard deviation. So the normalization takes it out again:
 #
@@ -410,7 +426,7 @@ print(
 # \mathrm{norm}(h + \delta) = \mathrm{norm}\bigl(h + \delta - \bar\delta\bigr) .
 # $$ (eq:shift-lost)
 #
-# Of the numbers $\delta_c$ one in each group is lost. With eight groups of four channels that is a quarter, which can be borne. With groups of a *single* channel $\delta - \bar\delta$ is zero, and the time does not get in at all. That happens. `GroupNorm(32, 32)`, 32 groups of 32 channels, stands in a published network.
+# Of the numbers $\delta_c$ one in each group is lost. With eight groups of four channels that is a quarter, which can be borne. With groups of a *single* channel $\delta - \bar\delta$ is zero, and the time does not get in at all. That happens. `GroupNorm(32, 32)`, 32 channels in 32 groups, stands in a published network.
 
 # %% tags=["claim"]
 h, delta = torch.randn(2, 32, 4, 4), 2 * torch.randn(1, 32, 1, 1)
@@ -439,15 +455,17 @@ for groups in (1, 8, 16, 32):
     )
 
 # %% [markdown]
+# The fewer channels share a group, the less of the shift gets through; in groups of one it changes nothing.
+#
 # The other order is to normalize first and to let the time act on the result. Then nothing is taken out, and the time may also multiply. Two numbers for each channel, $\gamma_c$ and $\delta_c$, come from $e(t)$:
 #
 # $$
 # h \;\mapsto\; (1 + \gamma_c)\,\mathrm{norm}(h) + \delta_c .
 # $$ (def:scale-shift)
 #
-# This is *scale and shift* {cite:p}`dhariwal2021`. Is multiplying worth anything? Look at the answer that is wanted, in the plane {eq}`eq:ring-denoiser`: $\epsilon^* = (s/D_t)(x_t - a\,\bar m)$. The time stands in it as a *factor*, twice. A network that can only add has to imitate a product. With $\gamma_c = -1$ a channel is even switched off, so that the network can use different channels at different times.
+# This is *scale and shift* {cite:p}`dhariwal2021`. Is multiplying worth anything? Look at the answer that is wanted for the ring of chapter 9, {eq}`eq:ring-denoiser`: $\epsilon^* = (s/D_t)(x_t - a\,\bar m)$. The time stands in it as a *factor*, twice. A network that can only add has to imitate a product. With $\gamma_c = -1$ a channel is even switched off, so that the network can use different channels at different times.
 #
-# In the library the three are interchangeable parts of a block.
+# In the library a shift, scale and shift, and no time at all are interchangeable parts of a block.
 
 # %%
 from ddpm_lib.networks import embedding
@@ -458,9 +476,9 @@ for part in (embedding.Shift, embedding.ScaleShift, embedding.Ignore):
 # %% [markdown]
 # ## The experiment
 #
-# Which of them is best? We want to see it in the network's own error of {eq}`eq:own-error`, so we need data whose best denoiser is known, and for which the time matters. The ring of chapter 9 is both. A point in the plane is taken for a picture of one pixel with two channels, so that the UNet of the library can be used as it is, with one level and one block. Every variant has the same data, batches and number of steps, and each is trained with several seeds.
+# Which of them is best? We want to see it in the network's own error of {eq}`eq:own-error`, so we need data whose best denoiser is known, and for which the time matters. The ring of chapter 9 is both, with its $T = 200$. A point in the plane is taken for a picture of one pixel with two channels, so that the UNet of the library can be used as it is, with one level and one block. Every variant has the same data, batch size and number of steps, and each is trained with several seeds.
 #
-# The reference for the variant without time comes from chapter 8. Its best possible answer is the mean of the best answers over all times that are likely for the point, {eq}`eq:blind-guess`, and it pays for the spread of these answers, {eq}`eq:time-gap`. We compute both on test points.
+# The reference for the variant without time comes from chapter 8. Its best possible answer is the mean of the best answers over all times that are likely for the point, {eq}`eq:blind-guess`, and it pays for the spread of these answers, {eq}`eq:time-gap`. We compute both on test points, as means over the two coordinates.
 
 # %%
 from functools import partial
@@ -504,7 +522,7 @@ gap = (blind(test_x) - best).square().mean()
 print(f"floor {floor:.2f}, and without t at least {gap:.2f} more")
 
 # %% [markdown]
-# The variants differ in one line each. `Number` is $t/T$ in the place of the embedding, and `Slip` the published frequencies.
+# The variants differ in one line each. `Number` is $t/T$ in the place of the embedding, and `Slip` the published frequencies. Around a single pixel the window of {eq}`eq:plane` is padding except in the middle, so the plane has one weight there in place of nine.
 
 
 # %%
@@ -587,7 +605,7 @@ assert errors["not told"].min() > 2 * max(
 assert gap < errors["not told"].min()
 assert errors["a table"].mean() > best_scale
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Own error of seven variants as dots, one for each seed. Not told is at 0.12, just above a dashed line at 0.11. The six others lie close together between 0.035 and 0.055; the table is highest among them, scale and shift lowest."}, "figure": {"name": "fig-conditioning", "caption": "The network's own error after equally short training, one dot for each seed. The dashed line is the best that a network without $t$ can do. How the time is told matters much less than that it is told."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Own error of seven variants as dots, one for each seed. Not told is at 0.12, just above a dashed line at 0.11. The six others lie close together between 0.035 and 0.055, and overlap; the table is highest among them on average, sines with scale and shift lowest."}, "figure": {"name": "fig-conditioning", "caption": "The network's own error after equally short training, one dot for each seed. The dashed line is the best that a network without $t$ can do. How the time is told matters much less than that it is told."}}
 fig, ax = plt.subplots(figsize=(6.4, 2.8))
 for i, (name, error) in enumerate(errors.items()):
     color = NOISE if name == "not told" else MODEL
@@ -598,9 +616,9 @@ ax.set_xticks(range(len(errors)), errors, rotation=20, fontsize=8)
 plt.show()
 
 # %% [markdown]
-# Without the time the network arrives at its bound and stays there: 12.0 hundredths, where at least 11 cannot be avoided. Everything that tells the time gets below half of that. Among these, after so short a training, scale and shift is lowest with 3.9, and the table is highest with 5.0: its rows have been visited too seldom. But look at the error bars before you rank the rest. Even a plain $t/T$ is not far off here, with a task of 200 times that ask for a smooth change. And the last line is the network with the published slip. Its error is that of the right frequencies, within the error bars. No loss curve will ever tell you of it.
+# Without the time the network comes close to its bound: 12.0 hundredths, where at least 11 cannot be avoided. Everything that tells the time gets below half of that. Among these the table is highest with 5.0, as one would expect of rows that learn one by one in a short training. Sines with scale and shift are lowest with 3.9. But look at the error bars, and at how few seeds they come from, before you rank: a plain $t/T$ in the place of the sines has 4.0, and so has the published slip in the last line. Neither can be told from 3.9 here. This loss would not have shown you the slip.
 #
-# Why then all the mathematics? Because the experiment asks a small question, and a network that is trained for weeks on pictures asks a larger one: there the finest and the coarsest differences in $t$ both matter, and sines cost nothing. We keep them with scale and shift. What the experiment does say is worth remembering in a search for mistakes: a network whose loss stays near the bound for "not told" has probably not been told.
+# Why then all the mathematics? This experiment does not need it: it asks for an answer that changes smoothly over 200 times. A network that is trained for long on pictures may have use for finer differences, which we have not measured. Sines cost nothing, and their geometry can be tested exactly. We keep them, with scale and shift. What the experiment does say is worth remembering in a search for mistakes: a network whose error stays near the bound for "not told" has probably not been told.
 #
 # Now look at the geometry yourself.
 
@@ -623,11 +641,11 @@ explorable(
 )
 
 # %% [markdown]
-# With $\Lambda = 10$ there are only quick hands: $t$ is sharply told from its neighbors, and the similarity to far times goes up and down without order, so that 0 and 1000 may look more alike than 0 and 40. With $\Lambda = 100{,}000$ neighbors are still told apart, by the quick hands, and 0 and 1000 by about half of the hands. Large is harmless. With the published slip, the curve changes its height and its shape as you move $t$: there, and only there, it matters where $t$ lies.
+# With $\Lambda = 10$ there are only quick hands: $t$ is sharply told from its neighbors, and the similarity to far times goes up and down without order, so that 0 and 1000 may look more alike than 0 and 40. With $\Lambda = 100{,}000$ neighbors are still told apart, by the quick hands, and 0 and 1000 by about half of the hands. Too large a $\Lambda$ costs no more than a few idle hands. With the published slip, the curve changes its height and its shape as you move $t$: there, and only there, it matters where $t$ lies.
 #
 # ## Where tutorials go wrong
 #
-# *The time is not used.* A published UNet computes an embedding and never adds it anywhere; another has no argument $t$ at all. It trains, and its loss is plausible. {numref}`fig-conditioning` shows the symptom, a loss that is too high by the gap of {eq}`eq:time-gap`, if that gap is known. There is a quicker check, which needs no training and no data: ask the network twice, with the same picture and two times, and see whether the answers differ. With all output weights at zero they do not, so first give them something.
+# *The time is not used.* A published UNet computes an embedding and never adds it anywhere; another has no argument $t$ at all. It trains, and its loss is plausible. {numref}`fig-conditioning` shows the symptom, a loss that is too high by the gap of {eq}`eq:time-gap`, if that gap is known. There is a quicker check, which needs no training and no data: ask the network twice, with the same picture and two times, and see whether the answers differ. A new network may have zeros for its last weights and answer zero at all times, so the cell draws all weights at random first.
 
 # %% tags=["nbval-check-output"]
 torch.set_default_dtype(torch.float32)
@@ -645,9 +663,9 @@ for name in ("not told", "a plane", "sines, scale"):
 torch.set_default_dtype(torch.float64)
 
 # %% [markdown]
-# *Frequencies that are not paired.* We have seen this slip. It is as common as it is harmless to the loss. A test of two lines finds it: $\lVert e(t)\rVert^2$ must be $d/2$ for every $t$. The published listing gives 44 to 57 for $d = 100$.
+# *Frequencies that are not paired.* This is the slip that the loss did not show. A test of two lines finds it: $\lVert e(t)\rVert^2$ must be $d/2$ for every $t$. The published listing gives 44 to 57 for $d = 100$.
 #
-# *The time divided by $T$ before the sines.* If $t/T$ goes into {eq}`def:sinusoidal`, all angles are at most 1. The quickest hand, which should turn 159 times, turns by one radian in all, and the others stand still. By {eq}`eq:embedding-product` the similarity of the two ends is the mean of $\cos\omega_j$, which is close to 1: to the network, all times look nearly alike.
+# *The time divided by $T$ before the sines.* If $t/T$ goes into {eq}`def:sinusoidal`, all angles are at most 1. The quickest hand, which should turn 159 times, turns by one radian in all, and the others by less. By {eq}`eq:embedding-product` the similarity of the two ends is the mean of $\cos\omega_j$, that of two neighbors in the table above: to the network, all times look nearly alike.
 
 # %% tags=["nbval-check-output"]
 squeezed = embed(every_t / T, d)
@@ -655,7 +673,7 @@ print(f"0 and 1000, divided: {squeezed[0] @ squeezed[T] / n:.2f}")
 print(f"0 and 1000, right:   {e[0] @ e[T] / n:.2f}")
 
 # %% [markdown]
-# *A linear layer on the wrong axis.* One listing sends a feature map of shape $(B, C, H, W)$ through `Linear(1, C)`, which acts on the last axis, the width, and not on the channels. It runs wherever the sizes happen to fit. Chapter 15 has this case among its patients, and another in which each block draws a $t$ of its own.
+# *A linear layer on the wrong axis.* One listing sends the time, in the shape $(B, 1, 1, 1)$, through `Linear(1, C)`. The layer acts on the last axis, so that the result has the shape $(B, 1, 1, C)$, and when it is added to a feature map of shape $(B, C, H, W)$ each *column* gets a number, not each channel. It runs where $C = W$, and nothing complains. In the same listing each block draws a $t$ of its own; chapter 15 has that case among its patients.
 #
 # *"The linear time projection."* A text calls the two layers behind the embedding linear. Between them is a bend, and without it they would be one layer: a product of two matrices is a matrix.
 #
@@ -702,7 +720,7 @@ check.slowest(longest)
 # :class: dropdown
 # :::
 #
-# Its frequency is $1/\Lambda$, so it turns by $1000/\Lambda$ in all. Half around is $\pi$, and $\Lambda = 1000/\pi = 318$. The usual 10,000 is thirty times more than that. It dates from texts, where positions go further than 1000.
+# Its frequency is $1/\Lambda$, so it turns by $1000/\Lambda$ in all. Half around is $\pi$, and $\Lambda = 1000/\pi = 318$. The usual 10,000, which was chosen for the words of a text, is thirty times more than that.
 
 # %% tags=["solution"]
 check.slowest(1000 / torch.pi)
@@ -751,7 +769,7 @@ check.embed(by_periods)
 # :::{exercise} What the groups leave
 # :label: ex-groups-leave
 #
-# A block has 64 channels and 16 groups, and the time is a shift before the normalization. How many of the 64 numbers $\delta_c$ can be chosen so that they make a difference?
+# A block has 64 channels and 16 groups, and the time is a shift before the normalization. The shifts $\delta_c$ are 64 free numbers. How many of them are left after the normalization?
 # :::
 
 # %%
@@ -777,9 +795,11 @@ check.lost(64 - 16)
 #
 # $$
 # \begin{aligned}
-# \text{embedding} \quad & e(t) = (\sin\omega_j t,\ \cos\omega_j t), \quad \omega_j = \Lambda^{-j/(n-1)}, \quad j = 0..n-1\\
-# \text{test} \quad & \lVert e(t)\rVert^2 = n, \qquad e(t)\cdot e(u) = \textstyle\sum_j\cos(\omega_j(t-u))\\
-# \text{near and far} \quad & \text{similarity} \approx 1 - (\gamma + \ln|t-u|)/\ln\Lambda\\
+# \text{embedding} \quad & e(t) = (\sin\omega_j t,\ \cos\omega_j t),\\
+# & \omega_j = \Lambda^{-j/(n-1)}, \quad j = 0..n-1\\
+# \text{test} \quad & \lVert e(t)\rVert^2 = n = d/2,\\
+# & e(t)\cdot e(u) = \textstyle\sum_j\cos\omega_j(t-u)\\
+# \text{similarity} \quad & \approx 1 - (\gamma + \ln|t-u|)/\ln\Lambda\\
 # \text{in a block} \quad & (1+\gamma_c)\,\mathrm{norm}(h) + \delta_c
 # \end{aligned}
 # $$
