@@ -171,7 +171,7 @@ claim(
     want=embed(every_t, 100),
     rejects={
         "the frequencies not paired": published(every_t, 100),
-        "j / n for j / (n − 1)": torch.cat(
+        "the exponent j / n of the Transformer": torch.cat(
             [
                 (
                     every_t[:, None] * 1e4 ** (-torch.arange(50) / 50)
@@ -246,8 +246,7 @@ claim(
         "frequencies not squared": (1 - r**n) / (1 - r) * torch.ones(4),
         "one hand too many": (1 - r ** (2 * n + 2))
         / (1 - r**2)
-        * torch.ones(4)
-        + 1,
+        * torch.ones(4),
     },
 )
 
@@ -432,6 +431,7 @@ print(
 h, delta = torch.randn(2, 32, 4, 4), 2 * torch.randn(1, 32, 1, 1)
 group_mean = delta.reshape(8, 4).mean(1).repeat_interleave(4)
 rest = delta - group_mean[:, None, None]
+pair_mean = delta.reshape(16, 2).mean(1).repeat_interleave(2)
 claim(
     "eq:shift-lost",
     got=F.group_norm(h + delta, 8),
@@ -439,20 +439,17 @@ claim(
     rejects={
         "all of the shift is lost": F.group_norm(h, 8),
         "the shift comes through": F.group_norm(h, 8) + delta,
-        "the mean over all channels": F.group_norm(
-            h + delta - 2 * delta.mean(), 8
-        )
-        + 1e-3,
+        "the mean over pairs of channels": F.group_norm(
+            h + delta - pair_mean[:, None, None], 8
+        ),
     },
-    atol=1e-5,  # F.group_norm adds 1e-5 to each variance
 )
 
 # %% tags=["nbval-check-output"]
 for groups in (1, 8, 16, 32):
     change = F.group_norm(h + delta, groups) - F.group_norm(h, groups)
-    print(
-        f"{groups:>2} groups: changed by {change.square().mean().sqrt():.2f}"
-    )
+    size = change.square().mean().sqrt()
+    print(f"{32 // groups:>2} channels a group: changed by {size:.2f}")
 
 # %% [markdown]
 # The fewer channels share a group, the less of the shift gets through; in groups of one it changes nothing.
@@ -598,12 +595,10 @@ for name, error in errors.items():
         f"{name:<14}{100 * error.mean():>6.1f} "
         f"± {100 * error.std() / seeds**0.5:.1f}"
     )
-best_scale = errors["sines, scale"].mean()
 assert errors["not told"].min() > 2 * max(
     error.max() for name, error in errors.items() if name != "not told"
 )
 assert gap < errors["not told"].min()
-assert errors["a table"].mean() > best_scale
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Own error of seven variants as dots, one for each seed. Not told is at 0.12, just above a dashed line at 0.11. The six others lie close together between 0.035 and 0.055, and overlap; the table is highest among them on average, sines with scale and shift lowest."}, "figure": {"name": "fig-conditioning", "caption": "The network's own error after equally short training, one dot for each seed. The dashed line is the best that a network without $t$ can do. How the time is told matters much less than that it is told."}}
 fig, ax = plt.subplots(figsize=(6.4, 2.8))

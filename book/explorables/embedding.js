@@ -126,8 +126,8 @@ function chart(state, change) {
 function report(state) {
   const sentence = liveSentence();
   const question = element("p", { class: "ex-question" });
-  question.append("With which ", symbol("Λ"), " can you still tell ", symbol("t"), " from the next time, and ");
-  question.append("0 from 1000? And for which choice does it matter where ", symbol("t"), " lies?");
+  question.append("Which ", symbol("Λ"), " tells 0 from 1000, and keeps 0 and 20 more alike than 0 and 1000? ");
+  question.append("And for which choice does it matter where ", symbol("t"), " lies?");
   const draw = () => {
     const { t } = state;
     const near = Math.min(t + 1, T) === t ? t - 1 : t + 1;
