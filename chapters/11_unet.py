@@ -12,10 +12,10 @@
 # :::{admonition} At a glance
 # :class: glance
 #
-# 45 minutes to read, longer if you play; it runs in about half a minute on one core of a laptop's CPU, and takes MNIST and a longer training where it finds a GPU. You need the loss of chapter 7, the two algorithms of chapter 9, and what a network's weights are.
+# 45 minutes to read, longer if you play; it runs in about half a minute on one core of a laptop's CPU, and takes MNIST and a longer training where it finds a GPU. You need the loss {eq}`def:l-simple` of chapter 7, the algorithms {eq}`def:algorithm-1` and {eq}`def:algorithm-2` of chapter 9, and what a network's weights are.
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "A diagram in the shape of a U. On the left, blocks labeled 28 by 28 with 32 channels, 14 by 14 with 64, and 7 by 7 with 128 go down, each one smaller in height and thicker than the one before. On the right, blocks of the same three sizes go up again. Two dashed horizontal arrows, labeled skip, lead from the left blocks of size 28 and 14 to the right blocks of the same size."}, "figure": {"name": "fig-u", "caption": "The network of this chapter, for pictures of 28×28 pixels. A block is as tall as its picture and as thick as it has channels. Solid arrows are convolutions that halve or double the size, dashed arrows are the bridges."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "A diagram in the shape of a U. From a thin block at the left, x_t and t with 2 channels, blocks labeled 28 by 28 with 32 channels, 14 by 14 with 64, and 7 by 7 with 128 go down, each one smaller in height and thicker than the one before. On the right, blocks of 14 by 14 and 28 by 28 go up again, to a thin one for the predicted noise. Two dashed horizontal arrows, labeled skip, lead from the left blocks of size 28 and 14 to the right blocks of the same size."}, "figure": {"name": "fig-u", "caption": "The network of this chapter, for pictures of 28×28 pixels. A block is as tall as its picture and as thick as it has channels. The four sloping arrows halve or double the size, the dashed ones are the bridges."}}
 import matplotlib.pyplot as plt
 import torch
 from torch import nn
@@ -103,7 +103,7 @@ def normal(*shape):
 
 
 # %% [markdown]
-# The claim compares these three lines with PyTorch.
+# The claim compares these lines with PyTorch.
 
 # %% tags=["claim"]
 from ddpm_lib.claims import claim, mean
@@ -181,7 +181,7 @@ print(f"the same, 3x3 convolution:        {32 * 64 * 9} weights")
 # \end{aligned}
 # $$ (eq:equivariance)
 #
-# This is called *equivariance*: what the layer says moves along with the picture. With a stride $s$ the same lines hold for a shift by $s$ pixels, which moves the output by one. A shift by one pixel is then no shift of the output at all. And zeros at the edge tell the layer where the edge is.
+# This is called *equivariance*: what the layer says moves along with the picture. With a stride $s$ the same lines hold for a shift by $s$ pixels, which moves the output by one. A shift by one pixel then changes the output into something that is no shift of it. And zeros at the edge tell the layer where the edge is.
 
 # %% tags=["claim"]
 x, w = normal(1, 2, 8, 8), normal(3, 2, 3, 3)
@@ -294,7 +294,7 @@ claim(
 # \end{aligned}
 # $$ (eq:halving)
 #
-# In the second line $\frac{H-2}{2} = \frac H2 - 1$, and whole numbers may leave the rounding. In the first line $\frac{H-1}2 + 1 = \frac{H+1}2$, which rounded down is $\frac H2$ for even $H$ and $\frac{H+1}2$ for odd $H$: the half rounded up. For even sizes both halve exactly. For odd sizes they disagree, and neither can be undone without knowing which it was.
+# In the second line $\frac{H-2}{2} = \frac H2 - 1$, and whole numbers may leave the rounding. In the first line $\frac{H-1}2 + 1 = \frac{H+1}2$, which rounded down is $\frac H2$ for even $H$ and $\frac{H+1}2$ for odd $H$: the half rounded up. For even sizes both halve exactly. For odd sizes they disagree, and no layer on the way back can tell from the half whether the whole was even or odd.
 
 # %% tags=["claim"]
 sizes = torch.arange(4, 40)
@@ -364,7 +364,7 @@ claim(
 # r_l = r_{l-1} + (k_l - 1)\,j_{l-1}, \qquad j_l = s_l\, j_{l-1} .
 # $$ (eq:receptive)
 #
-# The second part holds because the next output's window stands $s_l$ neighbors further on. A stride does nothing for its own layer, and multiplies what every later layer adds. The claim does not trust the picture of windows. It puts positive weights into a stack of layers, asks PyTorch for the gradient of one output with respect to every pixel, and counts the pixels where it is not zero.
+# The second part holds because the next output's window stands $s_l$ neighbors further on. A stride does nothing for the reach of its own layer, and multiplies what every later layer adds. The claim does not trust the picture of windows. It puts positive weights into a stack of layers, asks PyTorch for the gradient of one output with respect to every pixel, and counts the pixels where it is not zero.
 
 
 # %%
@@ -422,11 +422,11 @@ for name, stack in (("stride 2 twice", way_down), ("none", stacks[1])):
     print(f"{name:<15}", *(f"{r:>3}" for r in steps))
 
 # %% [markdown]
-# Five layers of our way down, two of them with stride 2, end at a width of 24. Five layers 3 wide without a stride end at 11. And the strides also make everything cheaper, because {eq}`eq:multiplications` counts the smaller sizes. This is the case for going down: each layer at the bottom sees more and costs less.
+# Five layers of our way down, two of them with stride 2, end at a width of 24. Five layers 3 wide without a stride end at 11. And by {eq}`eq:multiplications` half the size is a quarter of the price. A UNet spends this on channels: twice as many, in and out, cost four times as much. This is the case for going down: for the same price, a layer at the bottom sees further and has more channels.
 #
 # ## The way up
 #
-# At the bottom a picture of 28×28 pixels has become one of 7×7, and $\hat\epsilon$ must have 28×28 again. We need a layer that doubles the size. One candidate comes from the halving layer itself. A convolution is linear, so it is a matrix. Take a line of 6 pixels, a kernel of 4, stride 2 and padding 1. By {eq}`def:convolution`, in row $i$ and column $j$ stands the weight $w_a$ with $a = j + p - s i$, if there is one:
+# At the bottom a picture of 28×28 pixels has become one of 7×7, and $\hat\epsilon$ must have 28×28 again. We need a layer that doubles the size. One candidate comes from the halving layer itself. A convolution is linear, so it is a matrix. Take a line of 6 pixels, a kernel of 4, stride 2 and padding 1. In {eq}`def:convolution` the weight $w_a$ meets the pixel $j = s i + a - p$. So in row $i$ and column $j$ stands the weight $w_a$ with $a = j + p - s i$, if there is one:
 #
 # $$
 # M = \begin{pmatrix}
@@ -439,7 +439,10 @@ for name, stack in (("stride 2 twice", way_down), ("none", stacks[1])):
 # It makes 3 numbers of 6. Turn it on its side, and it makes 6 numbers of 3. That is the *transposed convolution* with the same kernel, stride and padding:
 #
 # $$
-# \mathrm{conv}^\top(y) = M^\top y, \qquad \bigl(M^\top y\bigr)_j = \sum_i w_{j + p - s i}\; y_i .
+# \begin{aligned}
+# \mathrm{conv}^\top(y) &= M^\top y\\
+# \bigl(M^\top y\bigr)_j &= \sum_i w_{j + p - s i}\; y_i .
+# \end{aligned}
 # $$ (def:transposed)
 #
 # The sum is over all $i$ for which the weight exists. In words: each input $y_i$ writes a copy of the whole kernel, multiplied by its value, into the output, beginning at the place $s i - p$. Where copies overlap, they add. The matrix in the claim is written from the rule for its entries.
@@ -473,13 +476,13 @@ claim(
 )
 
 # %% [markdown]
-# It is often called a deconvolution, as if it undid the convolution. It does not: the claim rejects the inverse. Only the *shape* is undone. What it does have is the property of every transpose. Write $\langle u, v\rangle$ for the sum of the products of all entries. Then $\langle Mx, y\rangle = (Mx)^\top y = x^\top M^\top y$, and so
+# It is often called a deconvolution, as if it undid the convolution. It does not: a matrix of 3 rows and 6 columns has no inverse, and the claim rejects the nearest thing to one. Only the *shape* is undone. What it does have is the property of every transpose. Write $\langle u, v\rangle$ for the sum of the products of all entries. Then $\langle Mx, y\rangle = (Mx)^\top y = x^\top M^\top y$, and so
 #
 # $$
 # \bigl\langle \mathrm{conv}(x),\ y\bigr\rangle = \bigl\langle x,\ \mathrm{conv}^\top(y)\bigr\rangle .
 # $$ (eq:adjoint)
 #
-# You have used this layer already, in every training: the gradient of a convolution with respect to its input is its transposed convolution. The claim checks the identity for pictures with several channels. PyTorch writes the kernel of a transposed convolution as (channels in, channels out, $k$, $k$), the other way round than that of a convolution, so the *same* tensor serves both.
+# Every training of a convolution uses this layer: it takes the gradient with respect to the output to the gradient with respect to the input. The claim checks the identity for pictures with several channels. PyTorch writes the kernel of a transposed convolution as (channels in, channels out, $k$, $k$), the other way round than that of a convolution, so the *same* tensor serves both.
 
 # %% tags=["claim"]
 x, y, w = normal(1, 2, 8, 8), normal(1, 3, 4, 4), normal(3, 2, 4, 4)
@@ -502,10 +505,10 @@ claim(
 # %% [markdown]
 # ### Its size
 #
-# A transposed convolution from $H$ to $H'$ pixels has the matrix of a convolution from $H'$ to $H$. So $H'$ must be a size that the convolution takes to $H$: by {eq}`eq:conv-size`, $\lfloor (H' + 2p - k)/s \rfloor = H - 1$. Rounding down gives $H - 1$ for the $s$ numbers
+# A transposed convolution from $H$ to $H'$ pixels has the matrix of a convolution from $H'$ to $H$. So $H'$ must be a size that the convolution takes to $H$: by {eq}`eq:conv-size`, $\lfloor (H' + 2p - k)/s \rfloor = H - 1$. Rounding down gives $H - 1$ for $s$ different numbers. With $o$ from 0 to $s - 1$ they are
 #
 # $$
-# H' + 2p - k = s(H - 1) + o, \qquad o = 0, 1, \dots, s - 1 ,
+# H' + 2p - k = s(H - 1) + o ,
 # $$
 #
 # because the stride drops up to $s - 1$ pixels without a trace. Solve for $H'$:
@@ -661,13 +664,13 @@ claim(
 )
 
 # %% [markdown]
-# So choose a kernel that the stride divides, says the usual advice, and checkerboards are gone. Let us test that. A checkerboard is seen best where nothing else is: on a constant picture, $x = 1$. What comes out should be constant, too. An output pixel is then the sum of its taps, and there are $R = s^2$ kinds of pixels, one for each pair of remainders; call the value of kind $r$ $y_r$, their mean $\bar y$, and the mean of their variances $\bar v$. The pattern is what differs from the mean, and its power is
+# So choose a kernel that the stride divides, says the usual advice, and checkerboards are gone. Let us test that. A checkerboard is seen best where nothing else is: on a constant picture, $x = 1$. What comes out should be constant, too. An output pixel is then the sum of its taps, and there are $R = s^2$ kinds of pixels, one for each pair of remainders; write $y_r$ for the value of kind $r$, $\bar y$ for the mean of these values, and $\bar v$ for the mean of their variances. The pattern is what differs from the mean, and its power, the mean of its squares, is
 #
 # $$
 # \frac1R\sum_r (y_r - \bar y)^2 = \frac1R\sum_r y_r^2 - \bar y^2 .
 # $$
 #
-# Each weight belongs to one kind only, so the $y_r$ are independent. The mean of the first term is $\bar v$. The second is the variance of a mean of $R$ independent numbers, $\frac{1}{R^2}\sum_r \mathbb E[y_r^2] = \bar v / R$. Together:
+# Each weight belongs to one kind only, so the $y_r$ are independent. The mean of the first term is $\bar v$. The mean of the second is the variance of a mean of $R$ independent numbers, $\frac{1}{R^2}\sum_r \mathbb E[y_r^2] = \bar v / R$. Together:
 #
 # $$
 # \mathbb E\Bigl[\frac1R\sum_r (y_r - \bar y)^2\Bigr] = \Bigl(1 - \frac1{s^2}\Bigr)\,\bar v .
@@ -702,7 +705,7 @@ for (up, k), square, share in zip(layers, squares, shares, strict=True):
     print(f"{name:<19}{v.max() / v.min():>9.1f} {share:>10.0%}")
 
 # %% [markdown]
-# The first column is the ratio of the largest variance to the smallest, 4 for the kernel of 3 and 1 for the others (up to the draw). The second is the share of the pattern. {cite:t}`odena2016`, who described these artifacts, advise to repeat pixels and convolve, and the table says why. Nothing here is destiny: both transposed layers can learn kernels without a pattern. Training has to find them, though, and starts closer to them with $k = 4$. The first UNet below uses it, since it is the shortest way up to write down; the one of chapter 12 repeats pixels.
+# The first column is the ratio of the largest variance to the smallest, 4 for the kernel of 3 and 1 for the others (up to the draw). The second is the share of the pattern. {cite:t}`odena2016`, who described these artifacts, advise to repeat pixels and convolve, and the table says why. Nothing here is destiny: both transposed layers can learn kernels without a pattern. Training has to find them, though, and by {eq}`eq:pattern-power` it starts equally far from them with either. The first UNet below uses $k = 4$, the shortest way up to write down, where at least the variances are even; the one of chapter 12 repeats pixels.
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Three pictures of 16 by 16 pixels, the answers of three layers with random weights to a smooth blob. The first, transposed 3 wide, shows the blob with a strong pattern of bright and dark pixels that repeats every two pixels. The second, transposed 4 wide, shows a similar pattern. The third, nearest, is a smooth blob."}, "figure": {"name": "fig-checkerboard", "caption": "A smooth blob of 8×8 pixels, doubled by three layers with random weights. See the pattern of period two in the first two. It is the same pattern everywhere in the picture, because the weights are."}}
 axis = torch.linspace(-1.5, 1.5, 8)
@@ -734,9 +737,9 @@ grid(
 # \end{aligned}
 # $$ (def:unet)
 #
-# The lines go from the full size to a half, to a quarter at the bottom, and back. The pictures $h_0$ and $h_1$ are used twice, once on the way down and once, unchanged, on the way up. These are the bridges, called *skips*. {cite:t}`ronneberger2015` built the first network of this form, to find cells in pictures from a microscope. There is no $\phi$ after the last layer: noise has both signs.
+# The lines go from the full size to a half, to a quarter at the bottom, and back. The pictures $h_0$ and $h_1$ are used twice, once on the way down and once, unchanged, on the way up. These are the bridges, called *skips*. {cite:t}`ronneberger2015` built the first network of this form, to find cells in pictures from a microscope. There is no $\phi$ after the last layer: noise has both signs, and $\phi$ has hardly any negative values.
 #
-# The time has to come in somewhere. Here it enters as one more channel, a *plane* in which every pixel holds $2t/T - 1$, so the network's first layer has $C + 1$ channels. Chapter 10 compares the ways to tell a network the time. Here it is in code, one line for one arrow.
+# The time has to come in somewhere. Here it enters as one more channel, a *plane* in which every pixel holds $2t/T - 1$, so the network's first layer takes $C + 1$ channels. By {eq}`eq:plane` this is a bias that moves with $t$; chapter 10 compares it with other ways. Here is the network in code, with the names of the formula.
 
 
 # %%
@@ -771,7 +774,7 @@ class FirstUNet(nn.Module):
 
 
 # %% [markdown]
-# On the way up, each layer after a skip has as many channels as both its inputs together: `b + b`, then `a + a`. The library has the same network, with two loops and a list of skips in the place of our names. What is put on the list first is taken off last, so the sizes meet.
+# On the way up, each layer after a skip takes as many channels as its two inputs have together: `b + b`, then `a + a`. The library has the same network, with two loops and a list of skips in the place of our names. What is put on the list first is taken off last, so the sizes meet.
 
 # %%
 import inspect
@@ -807,7 +810,7 @@ with torch.no_grad():
 # %% [markdown]
 # ### Which sizes fit
 #
-# Let $L$ be the number of halvings. By {eq}`eq:halving`, with $k = 4$, each takes $H$ to $\lfloor H/2\rfloor$, and rounding down twice is rounding down once, $\lfloor\lfloor H/2\rfloor/2\rfloor = \lfloor H/4\rfloor$. By {eq}`eq:transposed-size` each doubling is exact. So down and up again we arrive at
+# Let $L$ be the number of halvings. By {eq}`eq:halving`, with $k = 4$, each takes $H$ to $\lfloor H/2\rfloor$, and rounding down twice is rounding down once, since pairs of pairs are fours: $\lfloor\lfloor H/2\rfloor/2\rfloor = \lfloor H/4\rfloor$. By {eq}`eq:transposed-size` each doubling is exact. So down and up again we arrive at
 #
 # $$
 # 2^L \Bigl\lfloor \frac{H}{2^L} \Bigr\rfloor ,
@@ -902,7 +905,7 @@ print(f"ten layers 3 wide: {receptive([(3, 1)] * 10)}")
 # \end{aligned}
 # $$ (eq:silu)
 #
-# The third line holds because $g^2 + (1-g)^2 = 1 - 2g + 2g^2$, the last because $\mathbb E[z^2] = 1$. The one half is what ReLU has, which cuts off the negative half of a symmetric density. SiLU keeps a little less. The remaining integral has no closed form; we sum it on a fine grid.
+# The third line holds because $g^2 + (1-g)^2 = 1 - 2g + 2g^2$, the last because $\mathbb E[z^2] = 1$. The one half is what ReLU has, which cuts off the negative half of a symmetric density. SiLU keeps less. The remaining integral has no closed form; we sum it on a fine grid.
 
 # %%
 z = torch.linspace(-10, 10, 20_001, dtype=torch.float64)
@@ -936,7 +939,7 @@ print(f"mean square of SiLU: {moment:.3f}, inverse: {1 / moment:.2f}")
 # So the weights get the variance
 #
 # $$
-# \sigma_w^2 = \frac{1}{n\,\mathbb E[\phi(z)^2]} = \frac{2.8}{n} ,
+# \sigma_w^2 = \frac{1}{n\,\mathbb E[\phi(z)^2]} \approx \frac{2.8}{n} ,
 # $$ (eq:he)
 #
 # and `_he` in `tiny.py` says `(2.8 / inputs) ** 0.5`. What is $n$ for the transposed convolution 4 wide? It has 16 weights for each pair of channels, but {eq}`eq:taps` says that an output hears only 4 of them. Someone who counts 16 makes the numbers half as large as they should be, each time the picture doubles. The claim draws many layers of the three kinds, gives them normal numbers sent through SiLU, and looks at the mean square of what comes out.
@@ -1000,13 +1003,13 @@ for name, network in (("2.8 / n", ours), ("PyTorch's", default)):
     print(f"{name:<10}", *(f"{size:.2f}" for size in found))
 
 # %% [markdown]
-# With 2.8 the numbers stay of one size. They begin above 1, because the first layer's inputs have not been through SiLU, and grow slowly to 2.6, because SiLU takes a smaller share from larger numbers. With PyTorch's own draw they fall below 0.1 in the third layer and stay at a few hundredths, until the upper skip brings in something larger at the end. In chapter 12 normalization layers do this work at every step of the training. Here there are none, and the beginning is all that we can choose. The last layer begins with zeros: then the first prediction is 0, and the first loss is 1, that of the best constant.
+# With 2.8 the numbers keep their size, more or less. They begin above 1, because the first layer's inputs have not been through SiLU, and grow slowly to 2.6, because SiLU takes a smaller share from larger numbers. With PyTorch's own draw they fall below 0.1 in the third layer and stay at a few hundredths, until the upper skip brings in something larger at the end. In chapter 12 normalization layers do this work at every step of the training. Here there are none, and the beginning is all that we can choose. The last layer begins with zeros: then the first prediction is 0, and the first loss is 1, that of the best constant; {eq}`eq:first-loss` of chapter 12 makes a check of it.
 #
 # ## What do the skips carry?
 #
-# Everything that leaves the bottom could, in principle, be painted by the way up alone. So what would be missing? Think of what is asked for. The network must return the noise, which is as good as $x_t$ itself when $t$ is large, and for smaller $t$ still contains a number for each pixel that has nothing to do with its neighbors. Such a thing cannot be summarized. It has to be carried from the input to the output, pixel by pixel, and the shortest way is through the upper skip: three layers in place of ten.
+# In principle the way up could paint the whole answer from the bottom alone. So what would be missing? Think of what is asked for. The network must return the noise, which is as good as $x_t$ itself when $t$ is large, and for smaller $t$ still contains a number for each pixel that has nothing to do with its neighbors. Such a thing cannot be summarized. It has to be carried from the input to the output, pixel by pixel, and the shortest way is through the upper skip: three layers in place of ten.
 #
-# We measure it. The network without skips is the same one, with the same number of weights; where a skip would join, it gets a second copy of what it has anyway. Both are trained for the same steps on the same pictures, each with three seeds, and judged by pictures that they have not seen.
+# We measure it. The network without skips is the same one, with the same number of weights; where a skip would join, it gets a second copy of what it has anyway, which {eq}`eq:joined-with-itself` will show to be worth no more than one. Both are trained for the same 130 steps on the same pictures, each with three seeds, and judged by pictures that they have not seen.
 
 # %%
 from ddpm_lib import data
@@ -1091,9 +1094,9 @@ spread = max(group.std(0).max() for group in loss.values())
 print(f"standard deviations below 0.1: {bool(spread < 0.1)}")
 
 # %% [markdown]
-# The losses are means over three seeds, whose standard deviations are below 0.1. At $t = 50$ there is little to see: most of the noise is too small to be told from the picture's own detail, so no network does well. From there on the two part. At $t = 500$ the network with skips pays 0.3, the one without 0.8. At $t = 800$ it is 0.1 against 0.7, and there the network without skips is beaten by a single factor, which pays 0.1. At every $t$, the worst of three networks with skips is better than the best of three without.
+# The losses are means over three seeds, whose standard deviations are below 0.1. At $t = 50$ there is little to see: the noise is so small that most of it cannot be told from the picture's own detail. From there on the two part. At $t = 500$ the network with skips pays 0.3, the one without 0.8. At $t = 800$ it is 0.1 against 0.7. From $t = 300$ on, the network without skips is beaten even by a single factor. (At $t = 950$ so is the one with skips, 0.1 against 0.0: 130 steps are few.) At each of the five $t$, the worst of three networks with skips is better than the best of three without.
 #
-# Was there no room at the bottom? There was: 64 channels of 2×2 pixels are 256 numbers, for a picture of 64. A network without skips can learn to code the noise into them and to decode it on the other side. It has to spend its training on that, and a skip gives it away for nothing.
+# Was there no room at the bottom? There was: 64 channels of 2×2 pixels are 256 numbers, for a picture of 64. A network without skips can learn to code the noise into them and to decode it on the other side. It would have to spend its training on that, and a skip gives it away for nothing.
 
 # %% [markdown]
 # Which part of the noise gets lost? Cut the error into waves. The cosines $\cos\bigl(\pi f (i + \tfrac12)/H\bigr)$ for $f = 0, \dots, H - 1$, scaled to length 1, are orthogonal to each other, so they turn the pixels of a line into amplitudes without changing the sum of squares. We apply them to the rows and to the columns of $\epsilon - \hat\epsilon$, and sort the amplitudes by their frequency. The dotted line in the figure is the single factor again, one for each frequency now, so it knows which waves the digits contain.
@@ -1148,11 +1151,11 @@ for name, group in nets.items():
 print(f"one factor: the finest {alone[-1]:.1f}")
 
 # %% [markdown]
-# The digits are made of slow waves and have hardly any of the finest. So the finest waves of $x_t$ are nearly all noise, and all that a network has to do with them is to hand them through. With skips it does, and pays 0.1. Without, it pays 0.6 for them, while the slow waves cost 0.9 against 0.4. The bottom of a U is the right place to decide what is a stroke, and the wrong road for everything else. That is why the network has both.
+# The digits are made of slow waves and have hardly any of the finest. So the finest waves of $x_t$ are nearly all noise, and all that a network has to do with them is to hand them through. With skips it does, and pays 0.1, as one factor does. Without, it pays 0.6, where nothing had to be decided. For the slow waves, which have to be divided between noise and stroke, it is 0.9 against 0.4. So the skips carry more than fine detail: without them 0.5 more of the noise is lost at either end. The network with skips has not learned much yet, either: only at the frequencies 0 and 2 is it clearly better than one factor each.
 #
 # ## First digits
 #
-# One training a little longer, with skips, and Algorithm 2 in 100 steps. The sampler keeps $\hat x_0$ between $-1$ and $1$, where pixels are; chapter 14 asks what that does.
+# One training a little longer, with skips, and Algorithm 2 in 100 steps, each a leap over ten times by {eq}`eq:posterior-leap` of chapter 4. The sampler keeps $\hat x_0$ between $-1$ and $1$, where pixels are; {eq}`eq:clip-eps` of chapter 14 says what that does to $\hat\epsilon$.
 
 # %%
 from functools import partial
@@ -1220,7 +1223,7 @@ explorable(
 )
 
 # %% [markdown]
-# Without a level, a pixel in the middle of 28×28 hears from a square of 5×5; with one level, from 16×16; with two, from the whole picture. A third level does not fit: 28, 14, 7, 3, and 6 does not meet the 7 that waits in the skip. At size 30 the second level already fails, whichever kernel goes down: rounding down gives 7 and then 14 on the way back, rounding up gives 8 and 16, and the skip has 15. Now change the kernel on the way up to *3*: the sizes break, since each doubling is one short. *3 + 1* repairs them with the output padding, and draws the checkerboard.
+# Without a level, a pixel in the middle of 28×28 hears from a square of 5×5; with one level, from 16×16; with two, from the whole picture. A third level does not fit: 28, 14, 7, 3, and 6 does not meet the 7 that waits in the skip. At size 30 the second level already fails, whichever kernel goes down: rounding down gives 7 and then 14 on the way back, rounding up gives 8 and 16, and the skip has 15. Back at 28, change the kernel on the way up to *3*: the sizes break, since each doubling is one short. *3 + 1* repairs them with the output padding, and draws the checkerboard.
 #
 # ## Where tutorials go wrong
 #
@@ -1266,7 +1269,7 @@ except ValueError as error:
 #
 # *Sizes that do not divide.* A listing for photographs of 96×96 pixels halves four times and works, because 16 divides 96. At 100 it breaks, at the first skip on the way up: 14 pixels meet 13. Neither the text nor an error in words says so. Ours refuses 30×30 before it begins, and says what to do. Another listing has the number 28 written into its layers, and takes nothing else.
 #
-# *Channels that do not meet.* Another listing follows the number of channels by its position in a call. The next cell does what the listing says: a block has three numbers, channels in, out, and between its two convolutions.
+# *Channels that do not meet.* In another listing a block takes three numbers by their position: channels in, out, and between its two convolutions. The calls were written for another order. The next cell follows them.
 
 # %% tags=["nbval-check-output"]
 blocks = [(3, 128, 256), (256, 256, 512), (512, 512, 1024)]
@@ -1305,8 +1308,9 @@ print(f"with three halvings {receptive(deep)}")
 #
 # $$
 # \begin{aligned}
-# \mathrm{conv}\bigl([x, x];\ [w_1, w_2]\bigr) &= \mathrm{conv}(x;\ w_1) + \mathrm{conv}(x;\ w_2)\\
-# &= \mathrm{conv}(x;\ w_1 + w_2) .
+# &\mathrm{conv}\bigl([x, x];\ [w_1, w_2]\bigr)\\
+# &\quad = \mathrm{conv}(x;\ w_1) + \mathrm{conv}(x;\ w_2)\\
+# &\quad = \mathrm{conv}(x;\ w_1 + w_2) .
 # \end{aligned}
 # $$ (eq:joined-with-itself)
 #
@@ -1486,16 +1490,18 @@ check.any_size(at_any_size)
 #
 # $$
 # \begin{aligned}
-# \text{convolution} \quad & H' = \lfloor (H + 2p - k)/s \rfloor + 1\\
-# \text{transposed} \quad & H' = s(H - 1) - 2p + k + o\\
-# \text{price} \quad & C'H'W' \cdot C k^2 \text{ multiplications}\\
-# \text{reach} \quad & r_l = r_{l-1} + (k_l - 1)\,j_{l-1}, \quad j_l = s_l\,j_{l-1}\\
-# \text{taps} \quad & \lfloor (k - 1 - \rho)/s\rfloor + 1, \quad \rho = (j + p) \bmod s\\
-# \text{weights} \quad & \sigma_w^2 = 2.8 / n, \text{ with SiLU before and } n \text{ taps}
+# \mathrm{conv} \quad & H' = \lfloor (H + 2p - k)/s \rfloor + 1\\
+# \mathrm{conv}^\top \quad & H' = s(H - 1) - 2p + k + o\\
+# \text{price} \quad & C'H'W' \cdot C k^2\\
+# \text{reach} \quad & r_l = r_{l-1} + (k_l - 1)\,j_{l-1}\\
+# & j_l = s_l\,j_{l-1}\\
+# \text{taps} \quad & n_j = \lfloor (k - 1 - \rho)/s\rfloor + 1\\
+# & \rho = (j + p) \bmod s\\
+# \text{weights} \quad & \sigma_w^2 = 2.8 / n
 # \end{aligned}
 # $$
 #
-# $L$ halvings need sizes that $2^L$ divides. The bottom decides what is a stroke, the skips carry the rest. Count channels after joining, and put nothing on the list of skips that comes after the last halving.
+# The price is in multiplications; the weights are for SiLU before a layer of $n$ taps. $L$ halvings need sizes that $2^L$ divides. The bottom sees furthest, the skips carry what belongs to each pixel alone. Count channels after joining, and put nothing on the list of skips that comes after the last halving.
 # :::
 #
 # Ten plain layers can draw digits, and they owe their start to carefully chosen weights. Chapter 12 builds a deeper network whose blocks keep themselves in order.
