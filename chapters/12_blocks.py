@@ -7,15 +7,15 @@
 # %% [markdown]
 # # Residual blocks, normalization, attention
 #
-# The first UNet of chapter 11 is a chain of convolutions with skips across. The networks that people train look busier. Every convolution sits in a block with a detour around it, numbers are normalized before they are used, some layers start at zero, and at the lowest resolution pixels look at each other. Which of these parts does the network need? For each we ask what goes wrong without it, derive what it does, and at the end take it away and measure.
+# The first UNet of chapter 11 is a chain of convolutions with skips across. The networks that people train look busier. Every convolution sits in a block with a detour around it, numbers are normalized before they are used, some layers start at zero, and at the lowest resolution pixels look at each other. Which of these parts does the network need? For each we ask what goes wrong without it, derive what it does, and at the end take it away or replace it, and measure.
 #
 # :::{admonition} At a glance
 # :class: glance
 #
-# 45 minutes to read, longer with a pencil; it runs in about half a minute on one core of a laptop's CPU. You need how the time enters a network from chapter 10, the convolutions and skips of chapter 11, and from chapter 1 that variances of independent numbers add {eq}`eq:moments`.
+# 45 minutes to read, longer with a pencil; it runs in about half a minute on one core of a laptop's CPU. You need scale and shift from chapter 10 {eq}`def:scale-shift`, the convolutions {eq}`def:convolution` and skips {eq}`def:unet` of chapter 11, and that the variances of independent numbers add, as in {eq}`eq:variance-step`.
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "The length of the gradient on a logarithmic axis against the number of layers it has passed, from 0 to 40. A dashed line for a plain stack with weights as torch draws them falls straight down, to less than one ten-billionth after 25 layers. A dotted line for a plain stack with larger weights falls slowly, to less than one thousandth after 40 layers. A solid line for residual blocks stays between one and three."}, "figure": {"name": "fig-depth", "caption": "The length of the gradient on its way from the output back through a stack of layers. In a plain stack (dashed) each layer multiplies it, and with the weights that PyTorch draws by itself nothing is left after twenty layers. Larger weights (dotted) slow the loss down. Residual blocks (solid) need no such care."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "The length of the gradient on a logarithmic axis against the number of layers it has passed, from 0 to 40. A dashed line for a plain stack with weights as torch draws them falls straight down, to less than one ten-billionth after 25 layers. A dotted line for a plain stack with larger weights falls slowly, to less than one thousandth after 40 layers. A solid line for residual blocks stays between one and three."}, "figure": {"name": "fig-depth", "caption": "The length of the gradient on its way from the output back through a stack of layers. In a plain stack (dashed) each layer multiplies it, and with the weights that PyTorch draws by itself hardly anything is left after twenty layers. Larger weights (dotted) slow the decay. Residual blocks (solid) need no such care."}}
 import matplotlib.pyplot as plt
 import torch
 from torch import nn
@@ -111,14 +111,17 @@ dataset, steps, device = (
 # \mathbb E\,\lVert W_1^\top\cdots W_L^\top u\rVert^2 = g^L\,\lVert u\rVert^2 .
 # $$ (eq:plain-gradient)
 #
-# PyTorch draws the weights of a layer of $n$ inputs uniformly between $-1/\sqrt n$ and $1/\sqrt n$, which has the variance $1/(3n)$. So $g = 1/3$, and SiLU, the nonlinearity of this course, takes away more. The dashed line of {numref}`fig-depth` is a straight line on a logarithmic axis because it is a power.
+# PyTorch draws the weights of a layer of $n$ inputs uniformly between $-1/\sqrt n$ and $1/\sqrt n$. A number drawn evenly between $-a$ and $a$ has the variance $a^2/3$, here $1/(3n)$. So $g = 1/3$. SiLU between the layers takes away more: its slope near zero is $1/2$ {eq}`eq:silu-derivative`, which leaves about $g = 1/12$. The dashed line of {numref}`fig-depth` is a straight line on a logarithmic axis because it is a power.
 #
-# One can draw larger weights and aim at $g = 1$. The layers of the first UNet do that, and it is the dotted line. It falls all the same: zeros come in at the border of a picture, and a smaller signal meets a flatter part of SiLU. One number has to be right for every layer, and to stay right while the weights change. There is a second loss that the length does not show: each product with a random matrix stretches some directions and shrinks others. After many layers nearly all of $u$ points in a few directions, whatever it was before.
+# One can draw larger weights and aim at $g = 1$, as the first UNet does {eq}`eq:he`. The dotted line, drawn so, falls all the same: zeros come in at the border of a picture, and a smaller signal meets a flatter part of SiLU. One number has to be right for every layer, and to stay right while the weights change. And the length does not show everything. Each product with a random matrix stretches some directions and shrinks others. After many layers nearly all of $u$ points in a few directions, whatever it was before.
 #
 # Now leave a way around each layer, $x_{l+1} = x_l + W x_l$. This is a *residual block*: the layer computes a correction, the *branch*, and the detour is called the *shortcut*. The gradient becomes $u + W^\top u$, and its squared length
 #
 # $$
-# \lVert u + W^\top u\rVert^2 = \lVert u\rVert^2 + 2\,u\cdot W^\top u + \lVert W^\top u\rVert^2 .
+# \begin{aligned}
+# \lVert u + W^\top u\rVert^2 &= \lVert u\rVert^2 + 2\,u\cdot W^\top u\\
+# &\quad + \lVert W^\top u\rVert^2 .
+# \end{aligned}
 # $$
 #
 # The middle term has mean 0, because every entry of $W$ has. So each block multiplies by $1 + g$, and $L$ blocks by the power of that, which the binomial theorem multiplies out:
@@ -130,7 +133,7 @@ dataset, steps, device = (
 # \end{aligned}
 # $$ (eq:residual-gradient)
 #
-# where $u_0$ is the gradient at the input of the stack. Read the sum as a sum over paths. In each block a path takes the branch or the shortcut; $\binom Lk$ of the paths take $k$ branches, and each branch multiplies by $g$. The term $k = 0$ is the path that takes none. It carries the gradient through unchanged however small $g$ is: a product can vanish, and a sum that contains a 1 cannot. Residual connections were introduced for classifiers with up to 152 layers {cite:p}`he2016`.
+# where $u_0$ is the gradient at the input of the stack. Read the sum as a sum over paths. In each block a path takes the branch or the shortcut; $\binom Lk$ of the paths take $k$ branches, and each branch multiplies by $g$. The term $k = 0$ is the path that takes none. It carries the gradient through unchanged however small $g$ is: a product of small numbers vanishes, and a sum of positive terms with a 1 among them does not. Residual connections were introduced for classifiers with up to 152 layers {cite:p}`he2016`.
 #
 # The claims draw 4000 stacks of six layers and send a gradient back through each.
 
@@ -191,17 +194,17 @@ for name, J in (("plain", plain), ("residual", residual)):
     print(f"{name:<9}{left:>5.1f} of {n} directions")
 
 # %% [markdown]
-# Thirty-two plain layers, with gains that keep the length exactly right, leave two or three directions out of 64. The residual stack, with small branches, keeps about a third of them. This is what makes depth useless without shortcuts: the early layers do get a gradient, but nearly the same one whatever the loss asks for.
+# Thirty-two plain layers, with the gain 1 that keeps the squared length on average, leave two or three directions out of 64. The residual stack, with branches of gain $1/32$, keeps about a third of them. This makes depth useless without shortcuts: the early layers do get a gradient, but nearly the same one whatever the loss asks for.
 #
 # ## The sum grows
 #
-# What happens on the way forward? The same algebra, with $x$ in the place of $u$, says that variances add. Write $f$ for a branch. If its last layer has random weights of mean zero, $x_l$ and $f(x_l)$ are uncorrelated, and $\operatorname{Var}[x_{l+1}] = \operatorname{Var}[x_l] + \operatorname{Var}[f(x_l)]$. It depends on the branch what comes of this. A branch of gain 1 answers with the variance that it is given. A branch that first divides its input by its standard deviation answers with variance 1 to anything:
+# What happens on the way forward? The same algebra, with $x$ in the place of $u$, says that variances add. Write $f$ for a branch. If its last layer has random weights of mean zero, $x_l$ and $f(x_l)$ are uncorrelated, and $\operatorname{Var}[x_{l+1}] = \operatorname{Var}[x_l] + \operatorname{Var}[f(x_l)]$. What comes of this depends on the branch. One of gain 1 answers with the variance that it is given, so each block doubles the variance. One that first divides its input by its standard deviation answers with variance 1 to anything, so each block adds 1. From $\operatorname{Var}[x_0] = 1$ we arrive at
 #
 # $$
-# \operatorname{Var}[x_L] = \begin{cases} 2^L & \text{if } f \text{ keeps the variance},\\ 1 + L & \text{if } f \text{ normalizes first}, \end{cases} \qquad \operatorname{Var}[x_0] = 1.
+# \operatorname{Var}[x_L] = \begin{cases} 2^L & f \text{ keeps the variance}\\ 1 + L & f \text{ normalizes first.} \end{cases}
 # $$ (eq:residual-growth)
 #
-# Doubling is not viable: after 20 blocks the variance is a million. Adding 1 is: after 20 blocks the standard deviation is 4.6. So a branch begins with a normalization. And if the branches start as zero, nothing is added at all. We come to both.
+# Doubling is not viable: after 20 blocks the variance is a million. Adding 1 is: after 20 blocks the standard deviation is 4.6. On the way back, the division by $\sqrt{1 + l}$ makes the gain of branch $l$ (of $0, \dots, L - 1$) about $1/(1+l)$, and the factors $1 + \frac{1}{1+l} = \frac{l+2}{l+1}$ multiply to $L + 1$. So the squared gradient grows no faster than the variance, and the solid line of {numref}`fig-depth` rises slowly. A branch therefore begins with a normalization. And if the branches start as zero, nothing is added at all. We come to both.
 
 # %% tags=["claim"]
 torch.manual_seed(3)
@@ -241,7 +244,8 @@ claim(
 # $$
 # \begin{aligned}
 # \operatorname{norm}(h)_i &= \gamma_c\,\frac{h_i - m}{\sqrt{v + \varepsilon}} + \delta_c ,\\
-# m &= \frac1n\sum_j h_j, \quad v = \frac1n\sum_j (h_j - m)^2 .
+# m &= \frac1n\sum_j h_j,\\
+# v &= \frac1n\sum_j (h_j - m)^2 .
 # \end{aligned}
 # $$ (eq:group-norm)
 #
@@ -296,13 +300,13 @@ claim(
 )
 
 # %% [markdown]
-# What does a normalization throw away? Replace the numbers of a group by $a h_i + b$ with $a > 0$. The mean becomes $am + b$, so $h_i - m$ becomes $a(h_i - m)$; the variance becomes $a^2 v$. In the quotient $a$ cancels (if $\varepsilon$ does not matter):
+# What does a normalization throw away? Replace the numbers of each group by $a h_i + b$, with $a > 0$ and one pair $a$, $b$ for each group. The mean becomes $am + b$, so $h_i - m$ becomes $a(h_i - m)$; the variance becomes $a^2 v$. In the quotient $a$ cancels (without $\varepsilon$):
 #
 # $$
-# \operatorname{norm}(a h + b) = \operatorname{norm}(h), \qquad a, b \text{ one pair for each group} .
+# \operatorname{norm}(a h + b) = \operatorname{norm}(h) .
 # $$ (eq:group-invariance)
 #
-# So it is blind to two numbers a group: its mean and its scale. It is not blind to what differs *within* a group. If the channels of a group are raised by different amounts, only the average of these amounts is lost. That is why the number of groups matters.
+# So it is blind to two numbers a group: its mean and its scale. It is not blind to what differs *within* a group. If the channels of a group are raised by different amounts, only the average of these amounts is lost {eq}`eq:shift-lost`. That is why the number of groups matters.
 
 # %% tags=["claim"]
 torch.manual_seed(5)
@@ -326,7 +330,7 @@ claim(
 )
 
 # %% [markdown]
-# Take the extreme, one channel a group. This is *InstanceNorm*, and it removes the mean of every channel. Now think of a color that is added to a picture, one amount for red, one for green, one for blue. A convolution is linear, so away from the border it turns that color into one amount for each of its channels. All of them are means of channels, and all are removed. A network whose every norm has one channel a group cannot know the color of its input. Let us see that, with a UNet of this chapter for colored pictures, and all its groups replaced. The padding repeats the border, so that a constant stays a constant there too.
+# Take the extreme, one channel a group. This is *InstanceNorm*, and it removes the mean of every channel. Now think of a color that is added to a picture, one amount for red, one for green, one for blue. A convolution is linear, so away from the border it turns that color into one amount for each of its channels. They move the means of the channels and nothing else, and the norms remove them: in every branch, and once more before the last layer, where the shortcuts arrive. With one channel a group in every norm, our network cannot know the color of its input. The cell asks a UNet of this chapter for colored pictures, with all its groups replaced. The padding repeats the border, so that a constant stays a constant there too.
 
 # %%
 from ddpm_lib.networks.unet import UNet
@@ -405,7 +409,7 @@ print(inspect.getsource(embedding.group_norm))
 # \bar v = \mathbb E_t[v_t] + \operatorname{Var}_t[m_t] .
 # $$ (eq:batch-mixture)
 #
-# This $\bar v$ belongs to no time.
+# This $\bar v$ is the variance of the mixture, and most single times have another.
 
 # %%
 from ddpm_lib import data, diffusion, recipes
@@ -449,17 +453,17 @@ for t in (50, 500, 1000):
 print(f" all{m_t.mean():>7.2f}{at_time.var():>9.2f}")
 
 # %% [markdown]
-# While it trains, BatchNorm divides by the statistics of the batch at hand, so what it answers for one picture depends on the other pictures and on *their* times. When it is used, it takes running averages over the training, those of the last line. But a sampler shows the network batches of a single $t$, whose statistics are those of that $t$. We will measure both below, in a trained network. GroupNorm needs no averages, and does the same in training and sampling. A network with it never mixes the pictures of a batch.
+# While it trains, BatchNorm divides by the statistics of the batch at hand, so what it answers for one picture depends on the other pictures and on *their* times. When it is used, it takes running averages over the training, like those of the last line. But a sampler shows the network batches of a single $t$, whose statistics are those of that $t$. We will measure both below, in a trained network. GroupNorm needs no averages, and does the same in training and sampling. A network with it never mixes the pictures of a batch.
 #
 # ## SiLU
 #
-# Between convolutions stands a nonlinearity. Ours is SiLU {cite:p}`elfwing2018`, also called Swish: with the logistic function $\sigma(x) = 1/(1 + e^{-x})$,
+# Between convolutions stands SiLU {cite:p}`elfwing2018`, also called Swish, the $\phi$ of chapter 11. Here $g$ is a gain, so we write $\sigma(x) = 1/(1 + e^{-x})$ for the logistic function {eq}`eq:sigmoid`:
 #
 # $$
 # \operatorname{SiLU}(x) = x\,\sigma(x) .
 # $$ (def:silu)
 #
-# For large positive $x$ it is $x$, for large negative $x$ it is 0, like ReLU, $\max(0, x)$. In between it is smooth. For its derivative we need that of $\sigma$. By the chain rule it is $e^{-x}/(1+e^{-x})^2$, and $e^{-x}/(1+e^{-x}) = 1 - \sigma(x)$, so $\sigma' = \sigma\,(1 - \sigma)$. The product rule then gives
+# For large positive $x$ it is nearly $x$, for large negative $x$ nearly 0, like ReLU, $\max(0, x)$, but smooth. The gradient meets its derivative, and for this we need that of $\sigma$. By the chain rule it is $e^{-x}/(1+e^{-x})^2$, and $e^{-x}/(1+e^{-x}) = 1 - \sigma(x)$, so $\sigma' = \sigma\,(1 - \sigma)$. The product rule then gives
 #
 # $$
 # \begin{aligned}
@@ -497,17 +501,17 @@ print(f"E[SiLU(z)²] = 1/{1 / (density * F.silu(z).square()).sum():.1f}")
 print(f"E[SiLU'(z)²] = {(density * slope.square()).sum():.2f}")
 
 # %% [markdown]
-# ReLU's derivative is exactly 0 for every negative input, and a unit that is negative for all data gets no gradient again. SiLU's derivative is zero at a single point, where the curve has its lowest value, $-0.28$. For a standard normal $z$ the mean square of $\operatorname{SiLU}(z)$ is $1/2.8$. This is the 2.8 in the weights of the first UNet and of the dotted line above: it gives back what SiLU takes.
+# ReLU's derivative is exactly 0 for every negative input, and a unit that is negative for all data never gets a gradient again. SiLU's derivative is zero at a single point, where the curve has its lowest value, $-0.28$. The mean square $1/2.8$ is that of {eq}`eq:silu`: the 2.8 in the weights gives back what SiLU takes from the signal. The gradient is multiplied by the slope, whose mean square is 0.38. There $2.8 \cdot 0.38 \approx 1.06$ is a gain near 1 as well, for inputs of variance 1 and away from the border.
 
 # %% [markdown]
 # ## The block, and where the time enters
 #
-# Now the residual block of our UNet can be written down. Its branch has two convolutions $K_1$ and $K_2$, each after a norm and a SiLU. The time enters in the second norm, as scale and shift, chapter 10's choice: from the vector of $t$ a linear layer computes $\gamma(t)$ and $\delta(t)$, one pair for each channel, and they take the place of the norm's own. If the block changes the number of channels, the shortcut $S$ is a 1×1 convolution, and otherwise it does nothing:
+# Now the residual block of our UNet can be written down. Its branch has two convolutions $K_1$ and $K_2$, each after a norm and a SiLU. The time enters in the second norm, as the scale and shift {eq}`def:scale-shift` of chapter 10: from the vector of $t$ a linear layer computes $\gamma$ and $\delta$, one pair for each channel, and they take the place of the norm's own. If the block changes the number of channels, the shortcut $S$ is a 1×1 convolution, and otherwise it does nothing:
 #
 # $$
 # \begin{aligned}
 # h &= K_1 \operatorname{SiLU}\bigl(\operatorname{norm}(x)\bigr)\\
-# f(x, t) &= K_2 \operatorname{SiLU}\bigl((1 + \gamma(t))\operatorname{norm}(h) + \delta(t)\bigr)\\
+# f(x, t) &= K_2 \operatorname{SiLU}\bigl((1 + \gamma)\operatorname{norm}(h) + \delta\bigr)\\
 # y &= S x + f(x, t) .
 # \end{aligned}
 # $$ (eq:residual-block)
@@ -518,7 +522,7 @@ print(f"E[SiLU'(z)²] = {(density * slope.square()).sum():.2f}")
 print(inspect.getsource(ResidualBlock))
 
 # %% [markdown]
-# In the chapter's own words it is four lines. The first line gives the weights of a block random values, so that nothing is zero by accident.
+# In the chapter's own words it is five lines. The block that the cell makes has random weights everywhere, so that nothing is zero by accident.
 
 
 # %%
@@ -571,7 +575,7 @@ with torch.no_grad():
     )
 
 # %% [markdown]
-# Two places in this formula are easy to get wrong, because the code runs and trains all the same. One is the shortcut: it has no norm, so that the mean and the scale of $x$ get through. The other is the order of norm and modulation. Suppose that scale and shift come first, and then a norm with groups of a single channel. For that channel, $1 + \gamma$ and $\delta$ are just an $a$ and a $b$ of {eq}`eq:group-invariance`. If $1 + \gamma$ is negative, it changes the sign:
+# Two places in this formula are easy to get wrong, because the code runs and trains all the same. One is the shortcut: it has no norm, so that the mean and the scale of $x$ get through. The other is the order of norm and modulation. Suppose that scale and shift come first, and then a norm with groups of a single channel. For that channel, $1 + \gamma$ and $\delta$ are an $a$ and a $b$ of {eq}`eq:group-invariance`. Only here the factor may be negative: $h - m$ is multiplied by $1 + \gamma$, the standard deviation by $|1 + \gamma|$, and their quotient is a sign,
 #
 # $$
 # \begin{aligned}
@@ -580,7 +584,7 @@ with torch.no_grad():
 # \end{aligned}
 # $$ (eq:modulation-lost)
 #
-# where $\operatorname{norm}_1$ has one channel a group. The time has gone. It was added with care, and the next line removed it. With several channels a group the *differences* within a group survive.
+# where $\operatorname{norm}_1$ has one channel a group. Of the time at most a sign is left. With several channels a group the *differences* within a group survive.
 
 # %% tags=["claim"]
 torch.manual_seed(9)
@@ -613,7 +617,7 @@ for channels in (1, 2, 4, 8):
     print(f"channels in a group: {channels}, lost: {lost:.0%}")
 
 # %% [markdown]
-# The table measures how far scale and shift move the numbers, as a mean square, if they come before the norm, compared with what they do behind it. Ho et al. add the time before the second norm, and it works for them: their groups have four channels and more. (The class `Shift` of `ddpm_lib` is that.) Behind the norm nothing is lost, whatever the groups.
+# The table measures how far scale and shift move the numbers, as a mean square, if they come before the norm, compared with what they do after it. More is lost than the mean shift of {eq}`eq:shift-lost`, because the norm also divides by the spread that they make. Ho et al. add the time before the second norm, and it works for them: their groups have four channels and more. (The class `Shift` of `ddpm_lib` is that.) After the norm nothing is lost, whatever the groups.
 #
 # ## Zero at the start
 #
@@ -629,7 +633,7 @@ for channels in (1, 2, 4, 8):
 # \mathbb E\lVert\epsilon - 0\rVert^2 / d = 1 ,
 # $$ (eq:first-loss)
 #
-# with $d$ for the number of pixels, since each of them has a noise of variance 1. A program that prints something else at step 1 has another loss than its author thinks: a sum, a wrong target, or a head that starts with an opinion.
+# with $d$ for the number of values in a picture, since the noise of each has variance 1. A program that prints something else at step 1 has another loss than its author thinks: a sum, a wrong target, or a head that starts with an opinion.
 
 # %% tags=["claim"]
 from copy import deepcopy
@@ -694,7 +698,7 @@ claim(
 # \frac{\partial\ell}{\partial K_{ij}} = u_i\,h_j , \qquad \frac{\partial\ell}{\partial h_j} = \sum_i K_{ij}\,u_i .
 # $$ (eq:zero-gradient)
 #
-# The first formula does not contain $K$. What must not be zero is what enters the layer. The second one does contain it: as long as $K$ is zero, nothing behind it gets a gradient. After one step of training $K$ has moved, and everything behind it starts to learn. But two layers in a row at zero are stuck for good: the second has no input, and the first no gradient.
+# The first formula does not contain $K$: a layer of zeros learns, as long as what enters it is not zero. The second one does contain it: as long as $K$ is zero, nothing that comes before it gets a gradient. After one step of training $K$ has moved, and the layers before it start to learn. But two layers in a row at zero are stuck for good: the second has no input, and the first no gradient.
 
 # %% tags=["claim"]
 torch.manual_seed(13)
@@ -731,7 +735,7 @@ claim(
 )
 
 # %% [markdown]
-# In the UNet the zeros are nested: the head is zero, and so are the ends of all branches behind it. So the gradient moves in three waves. The cell takes three steps and counts the parameters that get a gradient in each.
+# In the UNet the zeros are nested: the head is zero, and so are the ends of all branches before it. So the gradient moves in three waves. The cell takes three steps and counts the parameters that get a gradient in each.
 
 
 # %%
@@ -773,7 +777,7 @@ for step, names in enumerate(waves, start=1):
 #
 # ## Attention
 #
-# A convolution lets each pixel hear from its neighbors. Far pixels meet only through many layers, or at the lowest resolution. *Attention* {cite:p}`vaswani2017` lets every pixel hear from every other in one layer, and decides from the content who listens to whom. Each of the $n = HW$ pixels is a row of $C$ numbers. Three matrices make three rows of it: a *query* $q_i$, what pixel $i$ looks for; a *key* $k_j$, what pixel $j$ offers to be found by; and a *value* $v_j$, what it hands over. How much $i$ listens to $j$ is decided by the dot product of query and key. The softmax turns the dot products of one $i$ into positive weights $A_{ij}$ that sum to 1 over $j$:
+# A convolution lets each pixel hear from its neighbors. Distant pixels meet only through many layers, or at the lowest resolution. *Attention* {cite:p}`vaswani2017` lets every pixel hear from every other in one layer, and decides from the content who listens to whom. Each of the $n = HW$ pixels is a row of $C$ numbers. Three matrices make three rows of it: a *query* $q_i$, what pixel $i$ looks for; a *key* $k_j$, what pixel $j$ offers to be found by; and a *value* $v_j$, what it hands over. How much $i$ listens to $j$ is decided by the dot product of query and key. The softmax turns the dot products of one $i$ into positive weights $A_{ij}$ that sum to 1 over $j$:
 #
 # $$
 # \begin{aligned}
@@ -782,7 +786,7 @@ for step, names in enumerate(waves, start=1):
 # \end{aligned}
 # $$ (eq:attention)
 #
-# In code, three lines. We compare them with PyTorch's class `nn.MultiheadAttention` with a single head, and hand it the same three matrices.
+# In code it is two lines. We compare them with PyTorch's class `nn.MultiheadAttention` with a single head, and use its matrices.
 
 
 # %%
@@ -887,7 +891,7 @@ for C in (8, 64, 512):
 # \end{aligned}
 # $$ (eq:key-bias)
 #
-# So its gradient is zero forever. A bias of the values is not lost, but because the weights sum to 1 it is added to every answer, where the bias of the last layer is added too. `ddpm_lib` has neither.
+# So its gradient is zero forever. A bias of the values is not lost, but because the weights sum to 1 it is added to every answer, where the bias of the last layer is added too. A bias of the queries does something, but the norm in front of the three matrices has a shift $\delta_c$, which serves as one. So `ddpm_lib` has none of the three.
 
 # %%
 from ddpm_lib.networks.unet import Attention
@@ -933,7 +937,7 @@ claim(
 )
 
 # %% [markdown]
-# Third, the *cost*. Count multiplications. The three matrices and the last one take $C^2$ for each pixel, $4nC^2$ together. The scores are $n^2$ dot products of $C$ numbers each, and the sums over $j$ are as many multiplications again. A 3×3 convolution takes 9 matrices for each pixel:
+# Third, the *cost*. Count multiplications. The three matrices and the last one take $C^2$ for each pixel, $4nC^2$ together. The scores are $n^2$ dot products of $C$ numbers each, and the sums over $j$ are as many multiplications again. A 3×3 convolution takes $9C^2$ for each pixel {eq}`eq:multiplications`:
 #
 # $$
 # \begin{aligned}
@@ -997,12 +1001,13 @@ for side, C in ((4, 48), (8, 24), (16, 64), (32, 32), (64, 32)):
 # %% [markdown]
 # ## The UNet
 #
-# All parts are there; put them together. Number the levels from 0, the full size, to the bottom. Going down, a level applies its blocks, which gives $d_l$, and halves the size by a convolution of stride 2. What comes back from below is doubled in size, by repeating pixels and a convolution (chapter 11 says why), set beside $d_l$ and passed through the level's blocks on the way up. So the U is a recursion: write $U_l$ for everything from level $l$ downwards and back,
+# All parts are there. We put them together in the U of {eq}`def:unet`, with blocks in the place of single convolutions. Number the levels from 0, the full size, to the bottom. Going down, a level applies its blocks, which gives $d_l$, and halves the size by a convolution of stride 2. What comes back from below is doubled in size, by repeating pixels and a convolution, for the reason of {eq}`eq:tap-variance`, set beside $d_l$ and passed through the level's blocks on the way up. So the U is a recursion. Write $U_l$ for everything from level $l$ downwards and back, and $b_l$ for what comes from below:
 #
 # $$
 # \begin{aligned}
 # d_l &= \operatorname{down}_l(x)\\
-# U_l(x) &= \operatorname{up}_l\bigl(\bigl[\operatorname{grow}_l\bigl(U_{l+1}(\operatorname{shrink}_l(d_l))\bigr),\ d_l\bigr]\bigr)\\
+# b_l &= \operatorname{grow}_l\bigl(U_{l+1}(\operatorname{shrink}_l(d_l))\bigr)\\
+# U_l(x) &= \operatorname{up}_l\bigl([b_l,\ d_l]\bigr)\\
 # \hat\epsilon &= \operatorname{head}\bigl(U_0(\operatorname{stem}(x_t))\bigr) .
 # \end{aligned}
 # $$ (eq:u-recursion)
@@ -1100,11 +1105,11 @@ for name, shape, held in rows:
 print(f"{sum(held for *_, held in rows):>26,}")
 
 # %% [markdown]
-# Read the sizes downwards: the stem makes 24 channels of the picture, the bottom works on 48 channels of 4×4 pixels, and on the way up everything comes back. The block on the way up is the most expensive one, because it reads 48 channels, half of them from the skip. The map from $t$ to its vector holds nearly a seventh of the parameters and costs almost nothing, since it is computed once for a picture and not once for a pixel.
+# Read the sizes downwards: the stem makes 24 channels of the picture, the bottom works on 48 channels of 4×4 pixels, and on the way up everything comes back. The block on the way up has about a third of the bottom's parameters, but by {eq}`eq:multiplications` it takes the most multiplications: it reads 48 channels, half of them from the skip, and it does so at 64 pixels, not at 16. The map from $t$ to its vector holds nearly a seventh of the parameters and costs almost nothing, since it is computed once for a picture and not once for a pixel.
 #
 # ## Layer by layer
 #
-# What do the layers hold once the network is trained? `runs.once` trains it for 2000 steps, or reads what an earlier call has trained (chapter 13 explains the training). PyTorch calls a *forward hook* with whatever a part returns, so we can look at every layer.
+# What do the layers hold once the network is trained? `runs.once` trains it, or reads what an earlier call has trained (chapter 13 explains the training). PyTorch calls a *forward hook* with whatever a part returns, so we can look at every layer.
 
 # %%
 from torch.nn.modules.module import register_module_forward_pre_hook
@@ -1144,7 +1149,7 @@ def all_layers(x_t, t):
 
 
 # %% [markdown]
-# A feature map mixes two things: the digit, and the noise that lies over it. Which of them decides what a layer holds? Noise the same digit twice, independently, and let $h$ and $h'$ be what a layer makes of the two. What they have in common comes from the digit. So take their covariance over many digits, in every channel and pixel, as a share of the variance:
+# A feature map mixes two things: the digit, and the noise that lies over it. Which of them decides what a layer holds? Noise the same digit twice, independently, and let $h$ and $h'$ be what a layer makes of the two. What they have in common comes from the digit. So take their covariance over many digits, summed over the channels and pixels, as a share of the summed variance:
 #
 # $$
 # \begin{aligned}
@@ -1221,7 +1226,7 @@ assert shares["shrink"][at] > 1.4 * shares["x_t"][at]
 assert shares["block"][at] > 1.1 * shares["shrink"][at]
 
 # %% [markdown]
-# Read the column of $t = 450$ from top to bottom, along the U. Of what varies in $x_t$, a share of 0.3 comes from the digit. Already `shrink`, which halves the size, raises it: pixels that are averaged over a neighborhood lose noise and keep the digit. The block at the bottom raises it further, and in what comes back from below, `grow`, the digit is clearest, with a share of 0.6. Then the skip is put beside it, and in `up` the share is at 0.3 again. It has to fall: the output is to *be* the noise. Of the output's variance, the digit decides a tenth or less. So the two arms of the U bring two things to the last block: what the digit probably is, from below, and what $x_t$ holds exactly, through the skip. Their difference is the noise.
+# Read the column of $t = 450$ from top to bottom, along the U. Of what varies in $x_t$, a share of 0.3 comes from the digit. Already `shrink`, which halves the size, raises it: pixels that are averaged over a neighborhood lose noise and keep the digit. The block at the bottom raises it further, and in what comes back from below, `grow`, the digit is clearest, with a share of 0.6. Then the skip is put beside it, and in `up` the share is at 0.3 again. It has to fall: the output is to *be* the noise. Of the output's variance, the digit decides a tenth or less. This fits a division of labor: from below comes more of the digit, through the skip more of the noise, and the last block has to tell the two apart.
 
 # %% tags=["figure"]
 from ddpm_lib.explore import explorable
@@ -1300,11 +1305,11 @@ explorable(
 )
 
 # %% [markdown]
-# The attention of this network is mild. There are sixteen pixels, and a weight of 0.06 would be an even share. Pick several pixels and see how far the largest weights are from that, at small $t$ and at large. At 4×4 pixels the convolutions reach every pixel from every other anyhow, so attention has little to add here, and we will see next whether it adds anything.
+# Now look at the attention. There are sixteen pixels, so $1/16 \approx 0.06$ would be an even share. Pick several pixels and see how far the largest weights are from that, at small $t$ and at large. In pictures of 8×8 pixels the convolutions carry every pixel to every other anyhow, so attention may have little to add here. The next section asks whether it adds anything.
 #
 # ## What each part buys
 #
-# The parts cost time, so the fair comparison gives every network the same time and not the same number of steps. Each variant below is the full network with one part changed. We measured the cost of a step of each, and chose numbers of steps that take about the same time on one core of a CPU, of the order of a second.
+# The parts cost time, so a fair comparison gives every network the same time and not the same number of steps. Each variant below is the full network with one part changed. We measured the cost of a step of each, and chose numbers of steps that take about the same time on one core of a CPU, of the order of a second.
 
 
 # %%
@@ -1406,7 +1411,7 @@ for name, (construct, multiple) in variants.items():
         f"   {int(multiple * steps)} steps, {spent:.1f} s each"
     )
 
-# %% tags=["figure"] mystnb={"image": {"alt": "A dot plot of the loss for seven networks, three dots each. All parts, no attention and BatchNorm lie together at the left, near 0.29. No zero start lies to the right of them, near 0.33, no shortcuts near 0.38, the first UNet near 0.40 and no skips near 0.48."}, "figure": {"name": "fig-ablation", "caption": "The loss on unseen pictures after equal computing time, a second on the CPU. Each row is the network with one part changed, each dot a seed; the bar is the mean. The rows at the top cannot be told apart. See what the others cost."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "A dot plot of the loss for seven networks, three dots each. All parts, no attention and BatchNorm lie together at the left, near 0.29. No zero start lies to the right of them, near 0.33, no shortcuts near 0.38, the first UNet near 0.40 and no skips near 0.48."}, "figure": {"name": "fig-ablation", "caption": "The loss on unseen pictures after about equal computing time, of the order of a second on the CPU. Each row is the network with one part changed, each dot a seed; the bar is the mean. The three rows at the top cannot be told apart; the changes in the others cost something."}}
 fig, ax = plt.subplots(figsize=(6, 3))
 for row, (name, found) in enumerate(losses.items()):
     color = MODEL if name == "all parts" else NOISE
@@ -1430,11 +1435,11 @@ for name, found in losses.items():
     print(f"{name:<14}{verdict}")
 
 # %% [markdown]
-# Three statements stand on safe ground. Without skips the network is lost for the moment: the head never sees $x_t$ in full size except through a bottleneck of 4×4 pixels. Without shortcuts, and with a start that is not at zero, it learns more slowly, although three blocks are no deep network. And the chain of chapter 11 is behind the residual network after equal time, with more steps and more parameters. For the first two rows we can make no statement: no attention, and BatchNorm, lie within 0.02 of the full network with every seed, and the dots overlap. At 4×4 pixels attention is not what makes these digits. It stays in our network because it costs little there and because pictures are not always this small.
+# Three statements stand on safe ground. Without skips the network is far behind: all that the head learns of $x_t$ has passed through a bottleneck of 4×4 pixels. With a start that is not at zero it learns more slowly, although three blocks are no deep network, and without shortcuts, where a start at zero would be stuck, more slowly still. And the chain of chapter 11 is behind the residual network after equal time, with more steps and more parameters. About attention and BatchNorm we can make no statement: without the one and with the other, the network lies within 0.02 of the full one with every seed. Attention stays in our network because it costs little at 4×4 pixels and because pictures are not always this small.
 #
-# What the experiment does not say is how it ends. A second is the beginning of a training. An advantage of zero starts may vanish after an hour, and that of attention may appear. On a GPU the same cell trains on MNIST, longer.
+# What the experiment does not say is how it ends. A second is the beginning of a training, all variants share one learning rate, and an advantage of zero starts may vanish later, as one of attention may appear. On a GPU the same cell trains on MNIST, longer.
 #
-# BatchNorm learned as fast as the others, so was the warning above empty? The loss is not where to look. The next cell takes the network with BatchNorm that was just trained and asks for the noise in one picture at time $t$ in three ways: in training mode, among 31 pictures of random times, twice, with other times; in training mode, among pictures of the same $t$; and in evaluation mode, with the running averages, as a sampler would.
+# BatchNorm learned as fast as the full network, so was the warning above empty? The loss is not where to look. The next cell takes the network that was just trained with BatchNorm and asks it for the noise in one picture at time $t$: in training mode among 31 pictures of random times, then of other random times, then all of the same $t$; and at last in evaluation mode, with the running averages, as a sampler would. The columns are the distances of the second answer from the first, of the third from the first, and of the fourth from the third.
 
 
 # %%
@@ -1482,7 +1487,7 @@ for name, found, bound in (
     print(f"{name} {bound}")
 
 # %% [markdown]
-# The numbers are root mean squares, beside a noise of size 1. With GroupNorm the answer for a picture does not depend on the others, and not on the mode. With BatchNorm it moves by more than 0.02 when *the times of the other pictures* change, and by more than 0.1 at $t = 100$ between a batch of one time in training mode and the running averages. The loss, an average over everything, forgives this. A sampler calls the network hundreds of times, always with a batch of one $t$, and each mode answers something else than what was trained. Nothing is gained in exchange, since GroupNorm learns as fast. So we keep a network that is a function of one picture and its time.
+# The numbers are root mean squares, beside a noise of size 1. With GroupNorm the answer for a picture does not depend on the others, and not on the mode. With BatchNorm it moves by more than 0.02 when *the times of the other pictures* change, and by more than 0.1 at $t = 100$ between a batch of one time in training mode and the running averages. The loss, an average over everything, forgives this. A sampler calls the network hundreds of times, always with a batch of one $t$, and neither mode gives the answers that were trained. Nothing is gained in exchange, since GroupNorm learns as fast. So we keep a network that is a function of one picture and its time.
 #
 # ## Where tutorials go wrong
 #
@@ -1520,15 +1525,15 @@ for name, function in (("published", published), ("ours", ours)):
     print(f"{name:<10}" + "".join(f"{text:>8}" for text in texts))
 
 # %% [markdown]
-# The published block returns the same numbers, to rounding, for another brightness, another color and another time (as long as $1 + \gamma$ keeps its sign). It trains, and its loss goes down, because much can be said about the noise without the three.
+# The published block returns the same numbers, to rounding, for twice the contrast, another color and another time (as long as $1 + \gamma$ keeps its sign). It trains, and its loss goes down, because much can be said about the noise without the three.
 #
-# *Beside itself.* The same UNet appends the output of every level to its list of skips, the lowest too, and begins the way up by popping that entry: the bottleneck is concatenated with itself. A convolution $K$ of the two copies is a sum of two convolutions, of its first and of its second half of input channels, and both see the same $x$:
+# *Beside itself.* The same UNet joins the bottom with itself, as in {eq}`eq:joined-with-itself`. With $K'$ and $K''$ for the halves of a kernel $K$:
 #
 # $$
-# K\begin{bmatrix} x\\ x\end{bmatrix} = K_1 x + K_2 x = (K_1 + K_2)\,x .
+# K\begin{bmatrix} x\\ x\end{bmatrix} = K' x + K'' x = (K' + K'')\,x .
 # $$ (eq:self-concat)
 #
-# So half of the weights are superfluous. Nothing fails, but the 1024 input channels of that convolution could be 512.
+# Nothing fails, but half of the weights are superfluous: the 1024 input channels of that convolution could be 512.
 
 # %% tags=["claim"]
 torch.manual_seed(27)
@@ -1580,7 +1585,7 @@ for name in sorted(silent):
 # %% [markdown]
 # After three steps the list holds the planted layers and nothing else: 525,568 parameters of the time map, and 64 of the norm. After a single step the list would accuse nearly everything, for the reason of {eq}`eq:zero-gradient`.
 #
-# *Without the root.* Attention that divides by nothing, or by $C$, or whose softmax runs over the queries, trains too. The claim under {eq}`eq:attention` rejects all of these; a picture would not.
+# *Without the root.* Attention that divides by nothing, or by $C$, or whose softmax runs over the queries, runs without an error. The claim under {eq}`eq:attention` rejects all of these.
 #
 # ## Exercises
 #
@@ -1628,7 +1633,7 @@ check.rooted(factor)
 # :class: dropdown
 # :::
 #
-# Each block multiplies the shortcut by $1/\sqrt2$, so 20 of them multiply by $2^{-10} \approx 0.00098$. The variance is kept, but the path that made {eq}`eq:residual-gradient` safe is nearly closed: its term is no longer 1. Starting the branches at zero keeps both the variance and the path. (The root is harmless in shallow networks, and it can be put in the branch instead.)
+# Each block multiplies the shortcut by $1/\sqrt2$, so 20 of them multiply by $2^{-10} \approx 0.00098$. The variance is kept, but the path that made {eq}`eq:residual-gradient` safe is nearly closed: its term is $2^{-20}$, and no longer 1. Starting the branches at zero keeps both the variance and the path. (The root is harmless in shallow networks, and it can be put in the branch instead.)
 
 # %% tags=["solution"]
 factor = 2 ** (-20 / 2)
@@ -1695,7 +1700,7 @@ check.silent(silent_names)
 # :class: dropdown
 # :::
 #
-# Three steps of any optimizer, since zeros are nested three deep at most, and remember every parameter that had a gradient other than zero in one of them. A parameter of a layer that is not called has `None` as its gradient, one behind a layer of zeros has zeros.
+# Three steps of any optimizer, since our zeros are nested two deep, and remember every parameter that had a gradient other than zero in one of them. A parameter of a layer that is not called has `None` as its gradient, one before a layer of zeros has zeros.
 
 
 # %% tags=["solution"]
@@ -1724,16 +1729,18 @@ check.silent(silent_names)
 # $$
 # \begin{aligned}
 # \text{gradient} \quad & \text{plain } g^L, \text{ residual } (1+g)^L\\
-# \text{block} \quad & y = Sx + K_2\operatorname{SiLU}\bigl((1+\gamma)\operatorname{norm}(h) + \delta\bigr)\\
-# & h = K_1\operatorname{SiLU}(\operatorname{norm}(x))\\
-# \text{norm} \quad & \text{groups of several channels, of one picture}\\
+# \text{block} \quad & h = K_1\operatorname{SiLU}(\operatorname{norm}(x))\\
+# & y = Sx + K_2\operatorname{SiLU}\bigl(\\
+# & \qquad (1+\gamma)\operatorname{norm}(h) + \delta\bigr)\\
+# \text{norm} \quad & \text{several channels a group}\\
 # \text{attention} \quad & \operatorname{softmax}\bigl(q k^\top/\sqrt C\bigr)\,v\\
-# \text{cost} \quad & 4nC^2 + 2n^2C \text{, a convolution } 9nC^2\\
+# \text{its cost} \quad & 4nC^2 + 2n^2C\\
+# & \text{(a convolution: } 9nC^2)\\
 # \text{start} \quad & K_2 = 0,\ \operatorname{head} = 0
 # \end{aligned}
 # $$
 #
-# The shortcut carries no norm. Scale and shift come after the norm. The first loss is 1. Wait three steps before you look for layers that do not learn.
+# (The two powers are those of the squared length.) The shortcut carries no norm. Scale and shift come after the norm. The first loss is 1. Wait three steps before you look for layers that do not learn.
 # :::
 #
 # The network is ready; chapter 13 trains it, and asks of every line of the training what it is for.
