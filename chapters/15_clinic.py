@@ -7,15 +7,15 @@
 # %% [markdown]
 # # The debugging clinic
 #
-# A diffusion program with a mistake in it rarely stops. It trains, its loss falls, and it draws something. Where do you look then? Reading the code again finds what you already suspect. This chapter has another way: it feeds each part of the program something whose answer is known, and measures how far the part is off. With a dozen such checks you then walk through a ward of programs. All but one have a bug that somebody has published, and nobody tells you which.
+# A diffusion program with a mistake in it rarely stops. It trains, its loss falls, and it draws something. Where do you look then? Reading the code again finds what you already suspect. This chapter has another way: it feeds each part of the program something whose answer is known, and measures how far the part is off. With nineteen such checks you then walk through a ward of 23 programs. All but one have a bug that somebody has published, and nobody tells you which.
 #
 # :::{admonition} At a glance
 # :class: glance
 #
-# 45 minutes to read, and as long again for the ward; it runs in less than a minute on one core of a laptop's CPU, and needs no GPU. You need the jump of chapter 2, the posterior of chapter 4, the floor of chapter 8 and both algorithms of chapter 9. Chapters 10 to 14 explain the parts that are examined.
+# 45 minutes to read, and as long again for the ward; it runs in less than a minute on one core of a laptop's CPU, and needs no GPU. You need the jump {eq}`eq:jump`, the posterior {eq}`eq:posterior`, the floor {eq}`eq:loss-floor`, and both algorithms, {eq}`def:algorithm-1` and {eq}`def:algorithm-2`. Chapters 10 to 14 explain the parts that are examined.
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Three rows. Each has a loss curve that falls from 1 to about 0.1 within 50 steps and then stays there, and eight small pictures of two by sixteen blurred pixels in orange, blue and gray. The three rows look alike."}, "figure": {"name": "fig-three-programs", "caption": "Three programs: the loss of each during its training, and eight of its samples. One program is healthy, one never uses $t$, and in one the table behind the reverse steps is shifted by one. Which is which? See how little the usual evidence says."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Three rows. Each has a loss curve that falls from 1 to about 0.1 within 50 steps and then stays there, and eight small pictures of two by sixteen blurred pixels in orange, blue and gray. The first row has some green, yellow and cyan pixels; the other two rows look alike."}, "figure": {"name": "fig-three-programs", "caption": "Three programs: the loss of each during its training, and eight of its samples. One program is healthy, one never uses $t$, and in one the table behind the reverse steps is shifted by one. Which is which? The losses look the same, and the samples give no more than a hint."}}
 from functools import partial
 
 import matplotlib.pyplot as plt
@@ -77,7 +77,7 @@ plt.show()
 #
 # The order matters. The usual way goes from the symptom to the fix: change something, train again, look whether the pictures are better. It costs a training for each guess, and it can confirm a wrong guess, because in a program of many parts two errors may hide each other. Chapter 9 had an example, a variance and a network whose errors had opposite signs.
 #
-# What makes a check good? It should examine one part alone. It should need no training, or a short one. It should have a known healthy value, computed beforehand and not guessed. And it should be exact where it can: a check that averages over random draws has an error bar, and small bugs live inside error bars. How small can be said. Let $n$ numbers be normal with variance $\sigma^2$, and estimate the variance by the mean of their squares. One square has the mean $\sigma^2$ and the second moment $\mathbb E[x^4] = 3\sigma^4$ {eq}`eq:moments`, so its own variance is $3\sigma^4 - \sigma^4 = 2\sigma^4$. A mean of $n$ of them has the variance
+# What makes a check good? It should examine one part alone. It should need no training, or a short one. It should have a known healthy value, computed beforehand and not guessed. And it should be exact where it can: a check that averages over random draws has an error bar, and small bugs live inside error bars. How small can be said. Let $n$ independent numbers be normal with mean 0 and variance $\sigma^2$, and estimate the variance by the mean of their squares. One square has the mean $\sigma^2$ and the second moment $\mathbb E[x^4] = 3\sigma^4$ {eq}`eq:moments`, so its own variance is $3\sigma^4 - \sigma^4 = 2\sigma^4$. A mean of $n$ of them has the variance
 #
 # $$
 # \operatorname{Var}\Bigl[\frac1n\sum_i x_i^2\Bigr] = \frac{2\sigma^4}{n} .
@@ -107,7 +107,7 @@ claim(
 # %% [markdown]
 # ## A world where the answer is known
 #
-# For exact checks we want data for which the best possible network is a formula. Chapter 9 had a ring of points. Bugs of networks and frames need pictures, so the clinic has *ribbons*: RGB pictures of 2 × 16 pixels. A ribbon is all warm, all cool, or half of each in one order or the other, each with probability 1/4, and every number in it has noise of standard deviation $\varsigma = 0.1$. That is a mixture of four Gaussians in 96 dimensions, and the formula {eq}`eq:mixture-guess` of chapter 8 gives its best denoiser. A batch holds 16 ribbons. One bug needs that number: a batch as large as a picture is wide.
+# For exact checks we want data for which the best possible network is a formula. Chapter 9 had a ring of points. Bugs of networks and frames need pictures, so the clinic has *ribbons*: RGB pictures of 2 × 16 pixels. A ribbon is all warm (orange), all cool (blue), or half of each in one order or the other, each with probability 1/4, and every number in it has noise of standard deviation $\varsigma = 0.1$. That is a mixture of four Gaussians in 96 dimensions, and the formula {eq}`eq:mixture-guess` of chapter 8 gives its best denoiser: the probabilities of the four patterns come from all 96 numbers, the rest of the formula goes number by number. A batch holds 16 ribbons, as many as a ribbon is wide. One bug needs that.
 
 # %%
 import inspect
@@ -118,11 +118,11 @@ from ddpm_lib.clinic.program import BATCH, HEALTHY, known, ribbons
 print(inspect.getsource(clinic.Program))
 
 # %% [markdown]
-# A *program* is a list of parts, with the signatures that you know: `loss` is called like `diffusion.loss`, `step` like `sampling.ddpm()`, `frames` like `data.unscale`. The healthy program has $T = 100$ steps with $\beta_t$ from $0.001$ to $0.2$, ten times the betas of a thousand steps, as chapter 9 explains. Its network is a small one, two residual blocks with time and attention between them, and it trains for 120 steps. That is far too short for good pictures: {numref}`fig-three-programs` shows them. It is enough for a diagnosis, and this is the first lesson. If a check needs a good model, it comes too late.
+# A *program* is a list of parts, with the signatures that you know: `loss` is called like `diffusion.loss`, `step` like `sampling.ddpm()`, `frames` like `data.unscale`. The healthy program has $T = 100$ steps with $\beta_t$ from $0.001$ to $0.2$, ten times the betas of a thousand steps, so that their sum {eq}`eq:linear-sum` stays what it was. Its network is a small one, two residual blocks with time and attention between them, and it trains for 120 steps. That is far too short for good pictures, as {numref}`fig-three-programs` shows, and enough for a diagnosis. A check that needs a good model comes too late.
 #
 # A *patient* is the healthy program with one part replaced.
 #
-# Before we use the exact denoiser we make sure of it. It stands against the library's general one, which knows nothing of ribbons.
+# Before we use the exact denoiser `known`, we compare it with the library's general one, which knows nothing of ribbons.
 
 # %%
 from ddpm_lib import exact
@@ -173,7 +173,7 @@ def seen_by_network(program, x_0, t, eps):
 # a' = \frac{\mathbb E[x_t\,x_0]}{\mathbb E[x_0^2]}, \qquad s'^2 = \mathbb E\bigl[(x_t - a' x_0)^2\bigr] .
 # $$ (eq:clinic-regression)
 #
-# Here and in the rest of the section, squares and products are per coordinate, and means go over the coordinates too. The claim measures both at $t = 25$ for the healthy loss. Multiplied by the known second moment of the data, the first is a mean of independent draws. The wrong versions are two published ones: the tables without bars, and without roots.
+# Here and in the rest of the section, squares and products are per coordinate, and means go over the coordinates too. The claim measures both at $t = 25$ for the healthy loss. It divides by the known second moment of the data in the place of an estimated one; then $a'$ too is a mean of independent draws. Two of the wrong versions are published: the tables without bars, and without roots.
 
 # %%
 second = float(patterns().square().mean() + WIDTH**2)  # E[x_0²]
@@ -209,7 +209,7 @@ claim(
 # \frac{\alpha_T}{1-\alpha_T} = \frac{1-\beta_T}{\beta_T}
 # $$ (eq:clinic-no-bars)
 #
-# in the place of the tiny $\mathrm{SNR}(T)$ of {eq}`def:snr`. A last $\beta_T$ that is too small leaves a signal, and so does a number of steps that is lowered while the betas stay. For these two, $\sqrt{\bar\alpha_T}$ is close to $e^{-\frac12\sum_t\beta_t}$ by {eq}`eq:sum-of-betas`, and the sum is proportional to $T$.
+# in the place of the tiny $\mathrm{SNR}(T)$ of {eq}`def:snr`. A last $\beta_T$ that is too small leaves a signal, and so does a number of steps that is lowered while the betas stay. For these two, $\sqrt{\bar\alpha_T}$ is close to $e^{-\frac12\sum_t\beta_t}$ by {eq}`eq:sum-of-betas`, and by {eq}`eq:linear-sum` the sum is proportional to $T$ and nearly proportional to $\beta_T$.
 
 # %% tags=["claim"]
 from ddpm_lib.schedules import linear
@@ -239,7 +239,7 @@ for name, other in {
     print(f"  {name:26}{other.alpha_bar[-1].sqrt():.3f}")
 
 # %% [markdown]
-# Now the target. In chapter 9 the loss was told by its floor, but a floor hides small errors. So we take a network without a floor: the *cheat*, which knows $x_0$. It solves $x_t = a\,x_0 + s\,\epsilon$ for the noise and answers $\hat\epsilon = (x_t - a\,x_0)/s$, with the right $a$ and $s$. If the loss is right, its value is exactly 0. If the loss makes $x_t = a' x_0 + s'\epsilon$, the cheat answers
+# Now the target. Chapter 9 judged the loss by its floor, but a floor hides small errors. So we take a network without a floor: the *cheat*, which knows $x_0$. It solves $x_t = a\,x_0 + s\,\epsilon$ for the noise and answers $\hat\epsilon = (x_t - a\,x_0)/s$, with the right $a$ and $s$. If the loss is right, its value is exactly 0. If the loss makes $x_t = a' x_0 + s'\epsilon$, the cheat answers
 #
 # $$
 # \hat\epsilon = \frac{a' x_0 + s'\epsilon - a\,x_0}{s} .
@@ -254,10 +254,13 @@ for name, other in {
 # Square and take the mean. The product of the two parts has the mean 0, and $\mathbb E[\epsilon^2] = 1$:
 #
 # $$
-# \mathbb E\bigl[(\hat\epsilon - \epsilon)^2\bigr] = \Bigl(\frac{a'-a}{s}\Bigr)^2\mathbb E[x_0^2] + \Bigl(\frac{s'}{s} - 1\Bigr)^2 .
+# \begin{aligned}
+# \mathbb E\bigl[(\hat\epsilon - \epsilon)^2\bigr] = {}& \Bigl(\frac{a'-a}{s}\Bigr)^2\mathbb E[x_0^2]\\
+# &+ \Bigl(\frac{s'}{s} - 1\Bigr)^2 .
+# \end{aligned}
 # $$ (eq:clinic-cheat)
 #
-# And if the target is a second noise $\epsilon'$, independent of the first, the cheat is right and the loss compares with something else. It answers $\epsilon$, and
+# And if the target is a second noise $\epsilon'$, independent of the first, the cheat is right and the loss compares with something else. It answers $\epsilon$, the product $\epsilon\,\epsilon'$ has the mean 0, and
 #
 # $$
 # \mathbb E\bigl[(\epsilon - \epsilon')^2\bigr] = \mathbb E[\epsilon^2] + \mathbb E[\epsilon'^2] = 2 .
@@ -313,7 +316,7 @@ claim(
 )
 
 # %% [markdown]
-# The cheat has a sister in real programs, *overfit one batch*: take one batch, one set of times and one noise, keep all three, and train on them. A program whose loss can be made small makes this one small. With a second noise the target changes in each step, and the loss stays at 1. The check needs a short training; it examines the network and the optimizer as well, which the cheat leaves out. It is weaker than its fame, though. A network that is never told $t$ passes it, and so does one that mixes up its batch. To learn sixteen pictures by heart takes no diffusion.
+# The cheat has a sister in real programs, *overfit one batch*: take one batch, one set of times and one noise, keep all three, and train on them. A healthy program soon makes this loss small. With a second noise the target changes in each step, and the loss stays at 1. The check needs a short training; it examines the network and the optimizer as well, which the cheat leaves out. It is weaker than its fame, though. A network that is never told $t$ passes it, and so does one that mixes up its batch. To learn sixteen pictures by heart takes no diffusion.
 #
 # And the floor? By {eq}`eq:own-error` of chapter 9 the loss of a network is the floor of its data plus its own error. In this world the floor is known, and the next cell averages it over all $t$. A loss that stays far above it has not learned, or has learned something else. A loss that stays *below* it, over many batches, is a sign of a leak: some of the target gets into the input.
 
@@ -333,14 +336,17 @@ late = float(trained(HEALTHY).losses[-40:].mean())
 print(f"floor {floor(HEALTHY):.2f}, healthy after 120 steps {late:.1f}")
 
 # %% [markdown]
-# The healthy program is still far from its floor after 120 steps. More training would bring it closer, and no check of this chapter would change its verdict.
+# The healthy program is still far from its floor after 120 steps. No check of this chapter waits until it is there.
 #
 # ## Does a picture depend on its own t only?
 #
-# `alpha_bar[t]` has the shape $(B,)$, and a picture $(C, H, W)$. Multiply the two, and PyTorch aligns the shapes from the right: the table meets the *width*. If $B \ne W$ the program stops. If $B = W$ it runs, and column $w$ of every picture is noised with the time of picture $w$:
+# `alpha_bar[t]` has the shape $(B,)$, and a picture $(C, H, W)$. Multiply the two, and PyTorch aligns the shapes from the right: the table meets the *width*. If $B \ne W$ (and neither is 1) the program stops. If $B = W$ it runs, and column $w$ of every picture is noised with $t_w$, the time of picture $w$:
 #
 # $$
-# x_t[b, c, h, w] = \sqrt{\bar\alpha_{t_w}}\;x_0[b, c, h, w] + \sqrt{1-\bar\alpha_{t_w}}\;\epsilon[b, c, h, w] .
+# \begin{aligned}
+# x_t[b, c, h, w] = {}& \sqrt{\bar\alpha_{t_w}}\;x_0[b, c, h, w]\\
+# &+ \sqrt{1-\bar\alpha_{t_w}}\;\epsilon[b, c, h, w] .
+# \end{aligned}
 # $$ (eq:clinic-columns)
 #
 # With a batch of 32 on pictures of 32 × 32 pixels, a published program did this for its whole training. The check gives the spy two batches that differ in one time alone, that of the first picture. In a healthy program nothing else changes.
@@ -393,14 +399,14 @@ print(f"the library's check says the same: {same}")
 # %% [markdown]
 # ## What does the network use?
 #
-# A network gets $x_t$ and $t$. Whether it uses them can be asked by changing one thing and watching the answer. Change $t$ alone: if the answer stays, $t$ does not arrive. Change nothing: if the answer differs, the network draws random numbers. Add one color to all pixels: if the answer stays, the network is blind to color. Send a gradient back: if it does not reach a weight, that weight is in no formula. All four take milliseconds, and they are done on a network that has trained for a few steps, because at the start many layers are zero and nothing arrives anywhere.
+# A network gets $x_t$ and $t$. Whether it uses them can be asked by changing one thing and watching the answer. Change $t$ alone, with the random generator set back: if the answer stays, $t$ does not arrive. Change nothing: if the answer differs, the network draws random numbers. Add one color to all pixels: if the answer stays, the network is blind to color. Send a gradient back: if a weight gets none at all, the answer does not depend on it. (The converse fails: where a norm takes a weight's effect away, rounding errors still send it a gradient.) All four take milliseconds, and they are done on a network that has trained for a few steps, because at the start the last layers are zero {eq}`eq:zero-init`, and nothing arrives anywhere.
 
 # %%
 for check in (examine.t_matters, examine.unreached):
     print(inspect.getsource(check))
 
 # %% [markdown]
-# Color blindness deserves a formula. GroupNorm, from chapter 12, subtracts the mean of a group of channels and divides by its standard deviation. Take a group of a single channel $h$, with mean $m$ and standard deviation $\sigma$ over the pixels: $\mathrm N(h) = (h - m)/\sigma$. Scale the channel by some $\gamma > 0$ and add a constant $c$. The mean becomes $\gamma m + c$ and the standard deviation $\gamma\sigma$:
+# Color blindness is {eq}`eq:group-invariance` of chapter 12 in its extreme case. GroupNorm subtracts the mean of a group of channels and divides by its standard deviation. Take a group of a single channel $h$, with mean $m$ and standard deviation $\sigma$ over the pixels: $\mathrm N(h) = (h - m)/\sigma$. Scale the channel by some $\gamma > 0$ and add a constant $c$. The mean becomes $\gamma m + c$ and the standard deviation $\gamma\sigma$:
 #
 # $$
 # \begin{aligned}
@@ -410,7 +416,7 @@ for check in (examine.t_matters, examine.unreached):
 # \end{aligned}
 # $$ (eq:clinic-instance)
 #
-# Neither the level nor the contrast of a channel gets through. A published network has 32 groups on its 32 channels, also on the shortcut, and so never learns what color its picture has. The same formula finds another bug: if the time is *added* before such a norm, it is the $c$, and it is gone. With several channels in a group, only the mean of their constants is lost.
+# Neither the level nor the contrast of a channel gets through. A published network has 32 groups on its 32 channels, also on the shortcut, and so never learns what color its picture has. The same formula finds another bug: if the time is *added* before such a norm, it is the $c$, and it is gone. With several channels in a group, only the mean of their constants is lost {eq}`eq:shift-lost`.
 
 # %% tags=["claim"]
 from torch.nn.functional import group_norm
@@ -431,17 +437,20 @@ claim(
 )
 
 # %% [markdown]
-# Two checks are left for this part. The embedding of $t$ has a geometry, which chapter 10 derives: pairs of a sine and a cosine of one frequency give it the same length at every $t$. Give the two different frequencies, and the length wavers, while the loss shows nothing. And a trained network can have a small constant error in one color. By {eq}`eq:bias-cost` the loss does not see it, and by {eq}`eq:bias-gain` the sampler adds it up over all steps into a *color cast*. This error wanders from step to step, if the weights are those of the last step and the learning rate never fell; an average of the weights holds it still. So the check asks how far the mean color of the answer has moved in the last 10 steps of the training. Chapter 16 shows the cast in samples.
+# Two checks are left for this part. The embedding of $t$ has the same length at every $t$ {eq}`eq:embedding-norm`, because it consists of pairs, a sine and a cosine of one frequency. Give the two different frequencies, and the length wavers. And a trained network can have a small constant error in one color. By {eq}`eq:bias-cost` the loss does not see it, and by {eq}`eq:bias-gain` the sampler adds it up over all steps into a *color cast*. This error wanders from step to step, if the weights are those of the last step and the learning rate never fell; an average of the weights holds it still. So the check asks how far the mean color of the answer has moved in the last 10 steps of the training. {numref}`fig-cast` of chapter 16 shows the cast in samples.
 #
 # ## One reverse step
 #
 # A sampler takes a hundred steps, each with fresh noise, and its result is random. A single step is not, if we choose its noise. The library's steps, and all steps of this clinic, are given a function `randn`, and we may give them any. With zeros, a step returns its mean. With all noise equal to one number $z$, it returns the mean plus $\sigma_t z$:
 #
 # $$
-# \operatorname{step}(x_t;\,0) = \tilde\mu_t(x_t, \hat x_0), \qquad \frac{\operatorname{step}(x_t;\,z) - \operatorname{step}(x_t;\,0)}{z} = \sigma_t .
+# \begin{aligned}
+# \operatorname{step}(x_t;\,0) &= \tilde\mu_t(x_t, \hat x_0),\\
+# \frac{\operatorname{step}(x_t;\,z) - \operatorname{step}(x_t;\,0)}{z} &= \sigma_t .
+# \end{aligned}
 # $$ (eq:clinic-probe)
 #
-# Nothing is random any more, and the check is exact to rounding. The mean has to be {eq}`eq:mu-tilde`, with the guess of the exact denoiser, and the variance has to be the one that the program says it uses. The claim does it for the library's step, at all $t$ from 2 to $T$.
+# Nothing is random any more, and the check is exact to rounding. The mean has to be {eq}`eq:mu-tilde`, with the guess of the exact denoiser, and the variance has to be the one that the program says it uses. The claim does it for the library's step, at all $t$ from 2 to $T$, and rejects four published steps.
 
 # %%
 x_0 = ribbons(32, seed=3)
@@ -495,7 +504,7 @@ claim(
 )
 
 # %% [markdown]
-# Two of these four bugs cannot be seen in samples, if there are many steps. One is the shifted table. A published sampler counts from 0 and needs $\bar\alpha_{t-1}$, with a 1 in front. It writes `cat([1], alpha_bar[1:])` where `cat([1], alpha_bar[:-1])` is meant. Then $\bar\alpha_{t-1}$ is $\bar\alpha_t$, except in the last step, and the variance $\tilde\beta_t$ of {eq}`eq:beta-tilde` becomes $\beta_t$. The ratio of the two is
+# The four are the wrong coefficient, a shifted table, a network that is told $t - 1$, and a clipped $x_t$. The second and the third are hardly seen in samples, if there are many steps. Take the shifted table. A published sampler counts from 0 and needs $\bar\alpha_{t-1}$, with a 1 in front. It writes `cat([1], alpha_bar[1:])` where `cat([1], alpha_bar[:-1])` is meant. Then $\bar\alpha_{t-1}$ is $\bar\alpha_t$, except in the last step, and the variance $\tilde\beta_t$ of {eq}`eq:beta-tilde` becomes $\beta_t$. The mean stays right: written with $\hat\epsilon$ {eq}`eq:mu-tilde-eps`, it does not contain $\bar\alpha_{t-1}$. The ratio of the two variances is
 #
 # $$
 # \frac{\beta_t}{\tilde\beta_t} = \frac{1-\bar\alpha_t}{1-\bar\alpha_{t-1}} .
@@ -582,25 +591,13 @@ for v in (1.0, 0.04):
     )
 
 # %% [markdown]
-# One bug of samplers is made with the best intentions. Data lie in $[-1, 1]$, so a program clips $x_t$ to that interval after each step. Chapter 14 clips the *guess* $\hat x_0$, which does lie there. But $x_t$ is mostly noise, and noise does not. What does the first clip do to a standard normal number $x$? Values outside become $\pm 1$, and the mean square is
-#
-# $$
-# \mathbb E\bigl[\min(x^2, 1)\bigr] = \int_{-1}^{1} x^2\varphi(x)\,dx + \int_{\lvert x\rvert > 1}\varphi(x)\,dx ,
-# $$
-#
-# with the normal density $\varphi$. Since $\varphi'(x) = -x\,\varphi(x)$, the first integral by parts is
-#
-# $$
-# \int_{-1}^{1} x\cdot x\,\varphi(x)\,dx = \bigl[-x\,\varphi(x)\bigr]_{-1}^{1} + \int_{-1}^{1}\varphi(x)\,dx = -2\varphi(1) + \int_{-1}^{1}\varphi(x)\,dx .
-# $$
-#
-# The two integrals over $\varphi$ cover the whole line and add to 1:
+# One bug of samplers is made with the best intentions. Data lie in $[-1, 1]$, so a program clips $x_t$ to that interval after each step. Chapter 14 clips the *guess* $\hat x_0$, which does lie there. But $x_t$ is mostly noise, and noise does not. What the first clip does to a standard normal number $x$ is {eq}`eq:clipped-noise` of chapter 14. Values outside become $\pm 1$, and with the normal density $\varphi$ the mean square is
 #
 # $$
 # \mathbb E\bigl[\min(x^2, 1)\bigr] = 1 - 2\varphi(1) .
 # $$ (eq:clinic-clip)
 #
-# The variance of $x_T$ falls to about a half at once, and a network is shown inputs at $t = T$ that it never met in training. In the one-step check it is seen at once: the step does not return its mean.
+# Half of the variance is gone after the first step, and the network is shown an $x_{T-1}$ such as it never met in training. Samples may look right all the same ({numref}`fig-clipping`). The one-step check sees it: with zeros for its noise, the step does not return its mean.
 
 # %% tags=["claim"]
 from math import exp, pi
@@ -648,24 +645,20 @@ for name in ("shifted table", "told t - 1"):
     print(f"measured, {name:13}: {wide:.2f}")
 
 # %% [markdown]
-# Look at these numbers with care, because here intuition fails. The healthy sampler has a width of 0.80, and the one with the shifted table 1.08. Who expects 1 would call the sick one healthier. A check has to be compared with what the theory says for this program, steps and all, and not with what we would like to see. With a thousand steps the two widths are 0.96 and 1.01, and to tell them apart in samples takes a denoiser that is exact. With a trained network it is hopeless. The one-step check needs no statistics.
+# Here intuition fails. The healthy sampler has a width of 0.80, and the one with the shifted table 1.08. Whoever expects 1 would call the sick one healthier. A check has to be compared with what the theory says for this program, steps and all, and not with what we would like to see. With a thousand steps the two widths are 0.96 and 1.01, and to tell them apart in samples takes a denoiser that is exact. With a trained network it is hopeless: that of chapter 9 widened its clusters by more than a fifth. The one-step check needs no statistics.
 #
 # ## From numbers to pictures, and to a score
 #
-# Even if the samples are right, they can be shown wrong. A published program stretches each picture from its own darkest to its own lightest value, $m(x) = (x - \min x)/(\max x - \min x)$. Multiply a picture by some $\gamma > 0$ and add $c$. Then $\min$ and $\max$ become $\gamma\min x + c$ and $\gamma\max x + c$, and
+# Even if the samples are right, they can be shown wrong. A published program stretches each picture from its own darkest to its own lightest value, $m(x) = (x - \min x)/(\max x - \min x)$. By {eq}`eq:stretch` of chapter 14 this forgets every factor $\gamma > 0$ and every constant $c$:
 #
 # $$
-# \begin{aligned}
-# m(\gamma x + c) &= \frac{\gamma x + c - (\gamma\min x + c)}{\gamma\max x + c - (\gamma\min x + c)}\\
-# &= \frac{\gamma\,(x - \min x)}{\gamma\,(\max x - \min x)}\\
-# &= m(x) .
-# \end{aligned}
+# m(\gamma x + c) = m(x) .
 # $$ (eq:clinic-stretch)
 #
-# A sampler that returns $0.1\,x + 0.7$ looks perfect. Another program casts to bytes without clamping. The number $127.5\,(x + 1)$ is cut to a whole number, and the byte keeps its remainder after division by 256:
+# A sampler that returns $0.1\,x + 0.7$ looks perfect. Another program casts to bytes without clamping. The number $127.5\,(x + 1)$ loses its fraction, and the byte keeps the remainder after division by 256, as in {eq}`eq:wrap`:
 #
 # $$
-# \text{byte}(x) = \lfloor 127.5\,(x + 1)\rfloor \bmod 256 \qquad (x \ge -1).
+# \mathrm{byte}(x) = \operatorname{trunc}\bigl(127.5\,(x + 1)\bigr) \bmod 256 .
 # $$ (eq:clinic-wrap)
 #
 # A white pixel at $x = 1.02$ comes out black.
@@ -700,7 +693,7 @@ for value in (1.02, -1.02):
     print(f"x = {value:5}: byte {byte:3}, should be {healthy}")
 
 # %% [markdown]
-# The last part is the score. Its check is the simplest of all: give it fresh data in place of samples. A score that is not near zero there cannot judge a model. A Fréchet distance of 100 pictures is far from zero even for data, since it is biased by a term that falls as 1/N, and chapter 16 derives it.
+# The last part is the score. Its check is the simplest of all: give it fresh data in place of samples. A score that is not near zero there cannot judge a model. A Fréchet distance of 100 pictures is far from zero even for data, since it is biased by a term that falls as $1/N$; chapter 16 derives it as {eq}`eq:fd-bias`.
 #
 # ## Two patients, solved
 #
@@ -737,7 +730,7 @@ for number in (1, 2):
 # %% [markdown]
 # *Patient 1.* The symptom is a loss that stays at 1.00. A loss of 1 is what a network gets that answers 0. First hypothesis: the learning rate is far too small, and nothing is learned. It predicts that the cheat, which learns nothing, has a loss of 0. It has 2.00, the 2 of {eq}`eq:clinic-two`. So the learning rate is acquitted, and the same number points to the loss: its target is a noise that is not in $x_t$. The noise a quarter of the way in and the signal at the end are right, so $x_t$ is well made. The diagnosis is two noises. Read the loss, find the second `randn`, delete it, and let the cheat try again.
 #
-# *Patient 2.* The loss is healthy, and so are all checks of the network. The samples are nearly uniform: their width is 0.02. A collapse has many possible causes. Hypothesis: the coefficient of $\hat\epsilon$ is wrong and takes too much noise away. It predicts a wrong mean in a single step. The mean is right to rounding, so that is ruled out. What is wrong is the variance of the step: it is 0 where $\tilde\beta_2$ belongs. The diagnosis is that $z$ was left out, and {numref}`ex-collapse` of chapter 9 showed what follows.
+# *Patient 2.* The loss is healthy, and so are all checks of the network. With the exact denoiser the samples lie nearly on the patterns: their width is 0.02. Such a collapse has many possible causes. Hypothesis: the coefficient of $\hat\epsilon$ is wrong and takes too much noise away. It predicts a wrong mean in a single step. The mean is right to rounding, so that is ruled out. What is wrong is the variance of the step: it is 0 where $\tilde\beta_2$ belongs. The diagnosis is that $z$ was left out, and {numref}`ex-collapse` of chapter 9 showed what follows.
 #
 # In both cases the second number decided, and it was one that nobody looks at in an ordinary training. `diagnose` says whether an answer is right. If it is not, it looks for the check that contradicts the answer most: it runs all checks on a program with the bug that you named, and compares.
 
@@ -761,7 +754,7 @@ for number, answer in [
 #
 # Here are the other 21, with what one usually looks at: the loss and a few samples. One of them is healthy.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Twenty-one small loss curves in three columns, numbered 3 to 23, each with four samples beside it. Nearly all curves fall from 1 to about 0.1 in the same way. The samples are ribbons of orange, blue and gray; a few have green or violet in them, and a few are smooth."}, "figure": {"name": "fig-ward", "caption": "Patients 3 to 23: the loss during training, from 0 to 1.3, and four samples. See how many look like their neighbors. No diagnosis can be made from this."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Twenty-one small loss curves in three columns, numbered 3 to 23, each with four samples beside it. Nearly all curves fall from 1 to about 0.1 in the same way. The samples are ribbons of orange, blue and gray. Patient 4 has green and violet pixels; patient 12 has plain ribbons, one of them bright green, one pink and one nearly black."}, "figure": {"name": "fig-ward", "caption": "Patients 3 to 23: the loss during training, from 0 to 1.3, and four samples. A few stand out; most look like their neighbors, and none shows its cause."}}
 fig = plt.figure(figsize=(6.6, 4.6))
 grid = fig.add_gridspec(7, 3, hspace=0.35, wspace=0.12)
 shown = {}
@@ -841,7 +834,7 @@ explorable(
 # %% [markdown]
 # ## Where tutorials go wrong
 #
-# All patients are published mistakes: listings and notes that we learned from ourselves. Here is what they have in common, and how large each mistake is in the setting in which it was made.
+# All patients but one are mistakes published in listings and notes, some of which we learned from ourselves. Here is what they have in common, and how large each mistake is in the setting in which it was made or in our world.
 #
 # *The loss is trusted.* Of the 22 bugs, count those that the loss at the end of the training betrays, and those that the test with one batch betrays. Then count how many bugs each check finds.
 
@@ -858,19 +851,19 @@ alone = sum(
 print(f"  all checks   {alone:2}")
 
 # %% [markdown]
-# A loss that looks right is evidence for almost nothing: it shows one bug of 22. No single check finds more than a few, and together they find all.
+# A loss that looks right is evidence for almost nothing: it shows one bug of 22. None of these six finds more than three, and all nineteen together find all.
 #
-# *A second noise.* The listing compares with a noise that was drawn again, and its loss stays at 1.00. The number was there for everybody to see, and a loss of 1.00 was taken for a slow start.
+# *A second noise.* The listing compares with a noise that was drawn again, and its loss stays at 1.00. The number was there for everybody to see.
 #
 # *No bars, no roots.* Without bars the last $x_t$ of the training has a signal-to-noise ratio of 49 where $4\cdot10^{-5}$ is right, and the sampler starts from something the network has never seen. Without roots the variance of $x_t$ falls; a quarter of the way to noise, the cheat has a loss of 0.12 where 0 is right.
 #
 # *A last beta of 0.002, and fewer steps with the same betas.* The first leaves a factor of 0.591 on the data, the second, with 50 steps, 0.776. Both train without a complaint, since the network does what it is told. The damage is at the start of the sampler.
 #
-# *A network that is not told t, and one that draws its own.* Both happen when a listing is assembled from parts: the embedding is computed and not passed on, or `t` is drawn inside a block so that the block can be shown alone. Neither raises the loss by more than 0.1 here. In one, 2112 weights never get a gradient. A related case is a normalization that is built and never called, as in a published attention block: its 64 weights here keep the values that they were born with.
+# *A network that is not told t, and one that draws its own.* Both happen when a listing is assembled from parts: the embedding is computed and not passed on, or `t` is drawn inside a block so that the block can be shown alone. Neither raises the loss by more than 0.1 here. In the first, 2112 weights never get a gradient. A related case is a normalization that is built and never called, as in a published attention block: its 64 weights here keep the values that they were born with.
 #
 # *The wrong coefficient, and z left out.* In our world the wrong coefficient makes the width 0.56 in place of 0.80, and without $z$ it is 0.02.
 #
-# *An index.* The shifted table and the network that is told $t - 1$ are the honest hard cases. In samples of a thousand steps they cannot be seen. The ratio {eq}`eq:clinic-ratio` says why.
+# *An index.* The shifted table and the network that is told $t - 1$ are the hard cases. By {eq}`eq:clinic-ratio` the first is wrong by much only at a few small $t$. And between $t$ and $t - 1$ a network's answer hardly changes: with the 200 steps of chapter 9, samples did not show it. In {numref}`fig-three-programs` the first program never uses $t$, the second is healthy, and the third has the shifted table.
 
 # %% tags=["nbval-check-output"]
 for t in (2, 10, 100, 1000):
@@ -899,7 +892,7 @@ for name in ("wrong coefficient", "z left out"):
     print(f"width, {name:17}: {outcome(name, 'width'):.2f}")
 
 # %% [markdown]
-# *Clipping x_t.* The standard deviation of $x_T$ falls from 1 to 0.72 in the first step. *Bytes that wrap* turn a white pixel of 1.02 into the byte 1, and a black one of −1.02 into 254. *Frames that are stretched* hide a sampler that is ten times too pale. *A score of 100 pictures* gives 1.5 to the data themselves, which should have 0; with 4000 it is 0.04. *A group for each channel* leaves a network that does not react to color at all.
+# *Clipping* $x_t$. The standard deviation of the noise falls from 1 to 0.72 in the first step. *Bytes that wrap* turn a white pixel of 1.02 into the byte 1, and a black one of −1.02 into 254. *Frames that are stretched* hide a sampler that is ten times too pale. *A score of 100 pictures* gives 1.5 to the data themselves, which should have 0; with 4000 it is 0.04. *A group for each channel* leaves a network that does not react to color at all.
 #
 # ## Exercises
 #
@@ -981,7 +974,7 @@ check_clinic.numbers_needed(50 / 0.02**2)
 # :::{exercise} Whose time?
 # :label: ex-clinic-own
 #
-# Write the check of one's own time for any function that makes $x_t$: how many *other* pictures of a batch of 16 change if picture 0 gets another $t$? Pictures are 3 × 2 × 16, times go from 1 to 100.
+# Write the check of {eq}`eq:clinic-columns` for any function that makes $x_t$: how many *other* pictures of a batch of 16 change if picture 0 gets another $t$? Pictures are 3 × 2 × 16, times go from 1 to 100.
 # :::
 
 
@@ -1070,14 +1063,17 @@ check_clinic.separating_check("step mean")
 #
 # $$
 # \begin{aligned}
-# \text{what the loss makes} \quad & a' = \mathbb E[x_t x_0]/\mathbb E[x_0^2], \quad s'^2 = \mathbb E[(x_t - a' x_0)^2]\\
-# \text{a network that knows } x_0 \quad & \text{loss} = 0; \quad 2 \text{ with a second noise}\\
-# \text{one step} \quad & \operatorname{step}(x_t; 0) = \tilde\mu_t, \quad \bigl(\operatorname{step}(x_t; z) - \operatorname{step}(x_t; 0)\bigr)/z = \sigma_t\\
-# \text{see } \delta \text{ in a variance} \quad & n \ge 50/\delta^2
+# a' &= \mathbb E[x_t x_0]/\mathbb E[x_0^2]\\
+# s'^2 &= \mathbb E[(x_t - a' x_0)^2]\\
+# \tilde\mu_t &= \operatorname{step}(x_t; 0)\\
+# \sigma_t\,z &= \operatorname{step}(x_t; z) - \operatorname{step}(x_t; 0)\\
+# n &\ge 50/\delta^2
 # \end{aligned}
 # $$
+#
+# What the loss makes of $x_0$ and $\epsilon$; what one step does; how many numbers show an error of $\delta$ in a variance. A network that knows $x_0$ has the loss 0, and 2 with a second noise.
 #
 # Feed each part something whose answer is known. Change one thing: one $t$, one color, nothing. Compare with the value that the theory gives for this program, not with the one you would like. A fix is done when the failed check passes.
 # :::
 #
-# A program that passes all checks is right, and may still be poor: chapter 16 asks how good its samples are.
+# A program that passes all checks has none of these bugs. Its samples may still be poor: chapter 16 asks how good they are.
