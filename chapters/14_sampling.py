@@ -12,7 +12,7 @@
 # :::{admonition} At a glance
 # :class: glance
 #
-# 45 minutes to read, longer if you play; it runs in less than a minute on one core of a laptop's CPU once the network of chapter 13 is trained, which takes two minutes more if it is not. With a GPU the same cells take MNIST. You need Algorithm 2 of chapter 9, the posterior of chapter 4, and the step's variance of chapters 5 and 6.
+# 45 minutes to read, longer if you play; it runs in less than a minute on one core of a laptop's CPU once the network of chapter 13 is trained, which takes two minutes more if it is not. With a GPU the same cells take MNIST. You need Algorithm 2 ({eq}`def:algorithm-2`), the posterior {eq}`eq:posterior-leap`, and the best variance of a step, {eq}`eq:best-sigma`.
 # :::
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Two rows of seven pictures of 8 by 8 pixels, for t = 1000, 800, 600, 400, 200, 100 and 0. The upper row goes from pure noise to a digit, which can be made out from t = 200 on. The lower row begins with a picture of hard black and white patches, then shows pale, blurred shapes that sharpen into the same digit, recognizable at t = 400."}, "figure": {"name": "fig-picture-walk", "caption": "One digit on its way, drawn by the network of chapter 13. Above, $x_t$: noise turns into a digit. Below, what the network takes it for at that time, $\\hat x_0$: at first a wild guess, then an average of many digits, at last one of them."}}
@@ -86,15 +86,15 @@ grid(
 #
 # $$
 # \begin{aligned}
-# &1.\quad \hat\epsilon = \epsilon_\theta(x_t, t) &&\text{ask}\\
-# &2.\quad \hat x_0 = \operatorname{clip}\bigl((x_t - s\,\hat\epsilon)/a\bigr) &&\text{what it means}\\
-# &3.\quad \hat\epsilon \leftarrow (x_t - a\,\hat x_0)/s &&\text{and back}\\
+# &1.\quad \hat\epsilon = \epsilon_\theta(x_t, t)\\
+# &2.\quad \hat x_0 = \operatorname{clip}\bigl((x_t - s\,\hat\epsilon)/a\bigr)\\
+# &3.\quad \hat\epsilon \leftarrow (x_t - a\,\hat x_0)/s\\
 # &4.\quad z \sim \mathcal N(0, I) \text{ if } t > 1, \text{ else } z = 0\\
-# &5.\quad x_{t-1} = \frac{1}{\sqrt{\alpha_t}}\Bigl(x_t - \frac{\beta_t}{s}\,\hat\epsilon\Bigr) + \sigma_t z &&\text{step}
+# &5.\quad x_{t-1} = \frac{1}{\sqrt{\alpha_t}}\Bigl(x_t - \frac{\beta_t}{s}\,\hat\epsilon\Bigr) + \sigma_t z
 # \end{aligned}
 # $$ (def:picture-step)
 #
-# Here clip sets every pixel that is below $-1$ to $-1$, every pixel above $1$ to $1$, and leaves the others alone. For now $\sigma_t^2$ is $\tilde\beta_t$ of {eq}`eq:beta-tilde`. In PyTorch the five lines are five lines. The tables are indexed by $t$ itself, so nothing needs to be shifted:
+# Line 2 turns the answer into a picture, where clip sets every pixel below $-1$ to $-1$, every pixel above $1$ to $1$, and leaves the others alone. Line 3 turns the picture back into noise. For now $\sigma_t^2$ is $\tilde\beta_t$ of {eq}`eq:beta-tilde`. In PyTorch the five lines are five lines. The tables are indexed by $t$ itself, so nothing needs to be shifted:
 
 # %%
 beta, alpha = schedule.beta, schedule.alpha
@@ -125,7 +125,7 @@ import inspect
 print(inspect.getsource(denoiser))
 
 # %% [markdown]
-# The claim compares the two programs number by number, over all thousand steps. No trained network is needed for that. A convolution with random weights, scaled by a cosine of $t$, gives numbers as good as any, and in float64 no rounding hides a difference. The wrong versions are the mistakes that the last section of this chapter shows in pictures.
+# The claim compares the two programs number by number, over all thousand steps. No trained network is needed for that. A convolution with random weights, scaled by a cosine of $t$, gives numbers as good as any, and in float64 no rounding hides a difference. Each wrong version is a mistake that the chapter shows in pictures later.
 
 
 # %%
@@ -211,7 +211,7 @@ claim(
 # %% [markdown]
 # ## Two routes, the same numbers
 #
-# Half of all programs write line 5 with $\hat\epsilon$, as {cite:t}`ho2020` print it. The other half never forms this expression: they take $\hat x_0$ and insert it into the posterior mean {eq}`eq:mu-tilde`. Is that the same? Take any pair of a picture and a noise that *make up* $x_t$, which means
+# Some programs write line 5 with $\hat\epsilon$, as {cite:t}`ho2020` print it. Others never form this expression: they insert $\hat x_0$ into the posterior mean {eq}`eq:mu-tilde`. Is that the same? Take any pair of a picture and a noise that *make up* $x_t$, which means
 #
 # $$
 # a\,\hat x_0 + s\,\hat\epsilon = x_t .
@@ -220,10 +220,13 @@ claim(
 # In the posterior mean, replace $\hat x_0$ by $(x_t - s\,\hat\epsilon)/a$. Chapter 4 did this algebra with the true $x_0$ and the true noise, {eq}`eq:mu-tilde-eps`, and used nothing about them but that they make up $x_t$. So it holds for every such pair:
 #
 # $$
-# \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}\,\hat x_0 + \frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}\,x_t = \frac{1}{\sqrt{\alpha_t}}\Bigl(x_t - \frac{\beta_t}{s}\,\hat\epsilon\Bigr) .
+# \begin{aligned}
+# &\frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t}{1-\bar\alpha_t}\,\hat x_0 + \frac{\sqrt{\alpha_t}\,(1-\bar\alpha_{t-1})}{1-\bar\alpha_t}\,x_t\\
+# &\qquad = \frac{1}{\sqrt{\alpha_t}}\Bigl(x_t - \frac{\beta_t}{s}\,\hat\epsilon\Bigr) .
+# \end{aligned}
 # $$ (eq:two-routes)
 #
-# What does clipping do to the pair? If $\hat x_0$ is changed and $\hat\epsilon$ is not, they do not make up $x_t$ any more, and the two routes part. That is why line 3 is there. Write $\hat x_0$ and $\hat\epsilon$ for the pair before clipping, and $\hat x_0^c$ for the clipped picture. Insert $x_t = a\,\hat x_0 + s\,\hat\epsilon$ into line 3, and divide:
+# What does clipping do to the pair? If $\hat x_0$ is changed and $\hat\epsilon$ is not, they do not make up $x_t$ any more, and the two routes part. A program that clips $\hat x_0$ and then takes line 5 with the old $\hat\epsilon$ has clipped nothing, since $\hat x_0$ does not occur there. That is why line 3 is needed. Write $\hat x_0$ and $\hat\epsilon$ for the pair before clipping, and $\hat x_0^c$ for the clipped picture. Insert $x_t = a\,\hat x_0 + s\,\hat\epsilon$ into line 3, and divide:
 #
 # $$
 # \begin{aligned}
@@ -310,7 +313,7 @@ for t in (990, 700, 300, 20):
 # \Delta x_{t-1} = -\frac{\beta_t}{s\,\sqrt{\alpha_t}}\;\delta .
 # $$ (eq:step-gain)
 #
-# For most $t$ this factor is small. But a cosine schedule ends with very large steps: $\beta_T$ is cut at 0.999, so $\alpha_T$ is 0.001. The next cell prints the factor at the start of the walk, for single steps and for the first of a hundred strides, in which $\bar\alpha_t/\bar\alpha_u$ takes the place of $\alpha_t$, as in {eq}`eq:posterior-leap`. Beside it stands the root mean square of the network's own error there.
+# For most $t$ this factor is small. But the cosine schedule {eq}`eq:cosine` ends with very large steps: $\beta_T$ is cut at 0.999, so $\alpha_T$ is 0.001. The second cell below prints the factor for three single steps and for the first of a hundred strides, in which $\bar\alpha_t/\bar\alpha_u$ takes the place of $\alpha_t$, as in {eq}`eq:posterior-leap`. Its last line is the network's own error at $T$, as a root mean square. The column $c_0$ belongs to the remedy.
 
 # %% tags=["claim"]
 t = torch.arange(1, T + 1)
@@ -371,7 +374,7 @@ print(f"error of ε̂ at T: {errors_at(T)[0] ** 0.5:.2f}")
 # %% [markdown]
 # At $t = T$ the network errs by about 0.03 in a pixel, as a root mean square: a loss of a thousandth, excellent. The first step multiplies this by 32. So after *one* step $x_{999}$ is wrong by about 1, as much as it contains noise. With a hundred strides the first one multiplies by 316, and $x_{990}$ is wrong by 10. No later step expects such an input.
 #
-# With clipping, $\hat x_0$ is off by at most 2, since both it and the truth lie between $-1$ and $1$. The left side of {eq}`eq:two-routes` says what reaches the next picture: $\hat x_0$ enters with the factor $c_0 = \sqrt{\bar\alpha_u}\,\beta/(1-\bar\alpha_t)$ of {eq}`eq:mean-difference`, which is 0.0016 in the first single step and 0.016 in the first stride. The worst possible error is 0.03. Clipping is no cosmetic treatment of the result: it turns an error that is multiplied by hundreds into one that is bounded.
+# With clipping, $\hat x_0$ is off by at most 2, since both it and the truth lie between $-1$ and $1$. The left side of {eq}`eq:two-routes` says what reaches the next picture: $\hat x_0$ enters with the factor $c_0 = \sqrt{\bar\alpha_u}\,\beta/(1-\bar\alpha_t)$ of {eq}`eq:posterior-leap`, where $\beta = 1 - \bar\alpha_t/\bar\alpha_u$. The factor is 0.0016 in the first single step and 0.016 in the first stride. So at worst the stride is wrong by 0.03, and without clipping it was 10.
 #
 # Now three programs, with the same noise, 64 digits, and a hundred strides each: one clips $\hat x_0$, one nothing, and one clips $x_t$ after every step instead. We look at the standard deviation of all pixels and at the share of pixels outside the range. One more number, the *variety*, tells whether the digits differ from each other: it is the standard deviation of a pixel over the digits, averaged as a mean square over the pixels. In the table, a standard deviation is *as there* if it is within 15 % of that of the data, and a variety within 25 %.
 
@@ -415,20 +418,23 @@ for name, x in ways.items():
     outside = (x.abs() > 1).float().mean()
     print(f"{name:18}{words[0]:>9}{words[1]:>10}{outside:>10.0%}")
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Three rows of twelve pictures. First row, x_0_hat clipped: twelve different digits. Second row, nothing clipped: hard black and white patches without any form. Third row, x_t clipped: digits again, some of them as above, some others."}, "figure": {"name": "fig-clipping", "caption": "The same noise through three programs: $\\hat x_0$ clipped, nothing clipped, $x_t$ clipped. Where nothing is clipped, nearly all values lie far outside the range."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Three rows of twelve pictures. First row, x_0_hat clipped: twelve digits, no two pictures alike. Second row, nothing clipped: hard black and white patches without any form. Third row, x_t clipped: digits again, some of them as above, some others."}, "figure": {"name": "fig-clipping", "caption": "The same noise through three programs: $\\hat x_0$ clipped, nothing clipped, $x_t$ clipped. Where nothing is clipped, nearly all values lie far outside the range."}}
 grid(torch.cat([x[:12] for x in ways.values()]), rows=3)
 
 # %% [markdown]
-# With nothing clipped, practically every value is outside the range. This depends on the schedule: with the linear one of chapter 2 the first factor is only 0.02, and programs without clipping survive. It also depends on what is predicted: a network that predicts $\hat x_0$ or $v$ has no such factor at all, which is one of the reasons for $v$ in {eq}`eq:v-decode`.
+# With nothing clipped, practically every value is outside the range. This depends on the schedule: with the linear one, {eq}`eq:linear`, the first factor is only 0.02, and the same error does no harm. It also depends on what is predicted: a network that predicts $x_0$ or $v$ has no factor $s/a$, by {eq}`eq:amplification`.
 #
-# And clipping $x_t$? The third row shows digits, and the table has nothing to say against them. Some are other digits than in the first row, though it is the same noise. Something has changed, but is it wrong? Let us see it where everything is known.
+# And clipping $x_t$? The third row shows digits, and the table has nothing to say against them. Some are other digits than in the first row, though it is the same noise. Something has changed, but is it wrong? Let us look where everything is known.
 #
 # ## Clipping the wrong thing
 #
-# The values of $x_0$ lie in $[-1, 1]$. Those of $x_t$ do not: near $T$ they are standard normal, and 32 % of them lie outside. What does clipping leave of a standard normal number $\epsilon$? Its mean stays 0 by symmetry. For the variance, split by whether $\lvert\epsilon\rvert$ is below 1. Inside, the mean of $\epsilon^2$ is, with the normal density $\varphi$ and {eq}`eq:by-parts`,
+# The values of $x_0$ lie in $[-1, 1]$. Those of $x_t$ do not: near $T$ they are standard normal, and 32 % of them lie outside. What does clipping leave of a standard normal number $\epsilon$? Its mean stays 0 by symmetry. For the variance, split by whether $\lvert\epsilon\rvert$ is below 1. The inside contributes, with the normal density $\varphi$, the integral of $\epsilon^2\varphi(\epsilon)$. Integrate by parts as for {eq}`eq:by-parts`, with $\epsilon\,\varphi(\epsilon) = -\varphi'(\epsilon)$; this time the bracket does not vanish:
 #
 # $$
-# \int_{-1}^{1}\epsilon^2\varphi(\epsilon)\,d\epsilon = \bigl[-\epsilon\,\varphi(\epsilon)\bigr]_{-1}^{1} + \int_{-1}^{1}\varphi(\epsilon)\,d\epsilon = -2\varphi(1) + P(\lvert\epsilon\rvert < 1) .
+# \begin{aligned}
+# \int_{-1}^{1}\epsilon^2\varphi(\epsilon)\,d\epsilon &= \bigl[-\epsilon\,\varphi(\epsilon)\bigr]_{-1}^{1} + \int_{-1}^{1}\varphi(\epsilon)\,d\epsilon\\
+# &= -2\varphi(1) + P(\lvert\epsilon\rvert < 1) .
+# \end{aligned}
 # $$
 #
 # Outside, the square is 1 after clipping, so that part contributes $P(\lvert\epsilon\rvert \ge 1)$. The two probabilities add to 1:
@@ -437,7 +443,7 @@ grid(torch.cat([x[:12] for x in ways.values()]), rows=3)
 # \operatorname{Var}\bigl[\operatorname{clip}(\epsilon)\bigr] = 1 - 2\varphi(1) \approx 0.516 .
 # $$ (eq:clipped-noise)
 #
-# Half of the noise is gone in the first step, and some of the signal with it, and the network is still told that it sees an $x_t$ with all its noise.
+# Half of the variance of the noise is gone after one step, and some of the signal with it, and the network is still told that it sees an $x_t$ with all its noise.
 
 # %% tags=["claim"]
 torch.manual_seed(1)
@@ -524,16 +530,17 @@ assert found["clip x_t"] > found["clip x_0_hat"] + 0.05
 #
 # Line 5 needs a $\sigma_t^2$, and papers use $\beta_t$ or $\tilde\beta_t$. Chapter 5 showed that each is right for one kind of data: $\beta_t$ for data from $\mathcal N(0, I)$, {eq}`eq:sigma-upper`, and $\tilde\beta_t$ for data that are a single point, {eq}`eq:sigma-lower`. What does the wrong one cost? The KL of two normal distributions in one dimension is {eq}`eq:kl-1d`. If the means agree and the variances are $v$ and $\sigma^2$, what is left of it is $\frac12(v/\sigma^2 - 1 - \log (v/\sigma^2))$.
 #
-# For our digits the true step is no normal distribution, but the bound of chapter 6 charges us in the same way. By {eq}`eq:average-step` a pixel's term at $t$ is $\frac12\bigl[(\tilde\beta_t + c_0^2 V_t)/\sigma_t^2 - 1 - \log(\tilde\beta_t/\sigma_t^2)\bigr]$, where $V_t$ is the mean square of $x_0 - \hat x_0$. It is smallest for $\sigma_t^2 = v_t$ with $v_t = \tilde\beta_t + c_0^2 V_t$, {eq}`eq:best-sigma`, where the first fraction is 1. Subtract this smallest value from the term. In the second bracket $1 - 1$ leaves nothing, and in the difference of the logarithms $\tilde\beta_t$ cancels:
+# For our digits the true step is no normal distribution, but the bound of chapter 6 charges us in the same way. By {eq}`eq:average-step` a pixel's term at $t$ is $\frac12\bigl[(\tilde\beta_t + c_0^2 V_t)/\sigma_t^2 - 1 - \log(\tilde\beta_t/\sigma_t^2)\bigr]$, where $V_t$ is the mean square of $x_0 - \hat x_0$. It is smallest for $\sigma_t^2 = v_t$ with $v_t = \tilde\beta_t + c_0^2 V_t$, {eq}`eq:best-sigma`, where the first fraction is 1. Subtract this smallest value from the term. In the second bracket $1 - 1$ leaves nothing. In the difference of the logarithms $\tilde\beta_t$ cancels, $-\log(\tilde\beta_t/\sigma_t^2) + \log(\tilde\beta_t/v_t) = -\log(v_t/\sigma_t^2)$:
 #
 # $$
 # \begin{aligned}
-# &\frac12\Bigl[\frac{v_t}{\sigma_t^2} - 1 - \log\frac{\tilde\beta_t}{\sigma_t^2}\Bigr] - \frac12\Bigl[1 - 1 - \log\frac{\tilde\beta_t}{v_t}\Bigr]\\
-# &\quad = \frac12\Bigl[\frac{v_t}{\sigma_t^2} - 1 - \log\frac{v_t}{\sigma_t^2}\Bigr] .
+# &\frac12\Bigl[\frac{v_t}{\sigma_t^2} - 1 - \log\frac{\tilde\beta_t}{\sigma_t^2}\Bigr]\\
+# &\quad - \frac12\Bigl[1 - 1 - \log\frac{\tilde\beta_t}{v_t}\Bigr]\\
+# &= \frac12\Bigl[\frac{v_t}{\sigma_t^2} - 1 - \log\frac{v_t}{\sigma_t^2}\Bigr] .
 # \end{aligned}
 # $$
 #
-# The same expression again. Summed over the steps and divided by $\log 2$, it is the price of a wrong variance in bits for each pixel:
+# The same expression again. Summed over the steps that add noise, $t \ge 2$, and divided by $\log 2$, it is the price of a wrong variance in bits for each pixel:
 #
 # $$
 # K = \frac{1}{2\log 2}\sum_{t=2}^{T}\Bigl[\frac{v_t}{\sigma_t^2} - 1 - \log\frac{v_t}{\sigma_t^2}\Bigr] .
@@ -542,13 +549,19 @@ assert found["clip x_t"] > found["clip x_0_hat"] + 0.05
 # For the two exact cases it can be summed. Write $r_t = \tilde\beta_t/\beta_t$, which is $(1-\bar\alpha_{t-1})/(1-\bar\alpha_t)$ by {eq}`eq:beta-tilde`. For the single point $v_t = \tilde\beta_t$, and $\sigma_t^2 = \beta_t$ costs $r_t - 1 - \log r_t$. In the sum of the logarithms each $1-\bar\alpha_t$ appears once above and once below, and only the first and the last remain: $\sum_t \log r_t = \log\frac{1-\bar\alpha_1}{1-\bar\alpha_T}$. So
 #
 # $$
-# K_{\text{point}} = \frac{1}{2\log 2}\Bigl[\log\frac{1-\bar\alpha_T}{1-\bar\alpha_1} - \sum_{t=2}^{T}(1 - r_t)\Bigr] ,
+# \begin{aligned}
+# K_{\mathrm{point}} &= \frac{1}{2\log 2}\Bigl[\log\frac{1-\bar\alpha_T}{1-\bar\alpha_1}\\
+# &\qquad\qquad - \sum_{t=2}^{T}(1 - r_t)\Bigr] ,
+# \end{aligned}
 # $$ (eq:cost-of-beta)
 #
 # and for unit variance, where $v_t = \beta_t$ and $\sigma_t^2 = \tilde\beta_t$, the fraction is turned over and the logarithm changes its sign:
 #
 # $$
-# K_{\text{unit}} = \frac{1}{2\log 2}\Bigl[\sum_{t=2}^{T}\Bigl(\frac{1}{r_t} - 1\Bigr) - \log\frac{1-\bar\alpha_T}{1-\bar\alpha_1}\Bigr] .
+# \begin{aligned}
+# K_{\mathrm{unit}} &= \frac{1}{2\log 2}\Bigl[\sum_{t=2}^{T}\Bigl(\frac{1}{r_t} - 1\Bigr)\\
+# &\qquad\qquad - \log\frac{1-\bar\alpha_T}{1-\bar\alpha_1}\Bigr] .
+# \end{aligned}
 # $$ (eq:cost-of-beta-tilde)
 #
 # The first claim does the subtraction with symbols. The others add up the library's KL of two normal distributions, step by step, for our cosine schedule.
@@ -604,7 +617,7 @@ for label, kl, want, other in [
     )
 
 # %% [markdown]
-# Our digits are neither a point nor of unit variance. What they need, $v_t$, follows from the network's own errors $V_t$, measured on digits that were not trained on. We measure at some thirty times, and connect the values by straight lines in $\log t$.
+# Our digits are neither a point nor of unit variance. What they need, $v_t$, follows from the network's own errors $V_t$, after clipping, measured on digits that were not trained on. We measure at some thirty times, and connect the values of $\log V_t$ by straight lines in $\log t$.
 
 # %%
 at = torch.unique(torch.logspace(0, 3, 40).round().long().clamp(2, T))
@@ -623,7 +636,7 @@ def cost(v_t, var):
     return (ratio - 1 - ratio.log()) / (2 * log(2))
 
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Three curves against t from 2 to 1000 on a logarithmic axis; the vertical axis is the variance in units of beta. A flat line at 1 is beta. A dashed line, beta tilde, begins at 0.47 at t = 2 and comes close to 1 near t = 100. A line with dots for the digits lies between the two and begins at 0.8."}, "figure": {"name": "fig-variances", "caption": "The variance that our digits need (dots) lies between the two that papers use. All three are divided by $\\beta_t$. After a hundred of a thousand steps they agree, and the steps before are those with the smallest noise."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Three curves against t from 2 to 1000 on a logarithmic axis; the vertical axis is the variance in units of beta. A flat line at 1 is beta. A dashed line, beta tilde, begins at 0.47 at t = 2 and comes close to 1 near t = 100. A line with dots for the digits lies between the two and begins at 0.8."}, "figure": {"name": "fig-variances", "caption": "The variance that our digits need (dots) lies between the two that papers use. All three are divided by $\\beta_t$. From $t = 100$ up they agree, and the steps below are those with the smallest noise."}}
 fig, ax = plt.subplots(figsize=(6, 3))
 ax.axhline(1, color=NOISE, label="$\\beta_t$")
 needed = (v_t / beta[later])[at - 2]
@@ -651,19 +664,19 @@ print(f"pixels differ by less than 0.05: {bool(apart < 0.05)}")
 print(f"beta_2: {beta[2]:.0e}")
 
 # %% [markdown]
-# If the data were a point, $\beta_t$ would cost 0.4 bits for each pixel, and if they had unit variance, $\tilde\beta_t$ would cost 0.6. For our digits it is 0.1 bits for $\beta_t$ and 0.2 for $\tilde\beta_t$. Look where they come from: more than nine tenths of the latter are paid in steps 2 to 20. There the right variance lies between the two: at $t = 2$ it is 0.8 of $\beta_t$, and $\tilde\beta_t$ is 0.47 of it. At $t = 100$ even $\tilde\beta_t$ is 0.98 of $\beta_t$, and there is nothing left to choose.
+# If the data were a point, $\beta_t$ would cost 0.4 bits for each pixel, and if they had unit variance, $\tilde\beta_t$ would cost 0.6. For our digits it is 0.1 bits for $\beta_t$ and 0.2 for $\tilde\beta_t$. Look where they come from: more than nine tenths of the latter are paid in steps 2 to 20. There the right variance lies between the two: at $t = 2$ it is 0.8 of $\beta_t$, and $\tilde\beta_t$ is 0.47 of $\beta_t$. At $t = 100$ even $\tilde\beta_t$ is 0.98 of $\beta_t$, and there is nothing left to choose.
 #
-# And the samples? With the same noise, the two variances give pictures that differ by less than 0.05 in a pixel, as a root mean square, six of 255 levels of gray. The steps with the large disagreement are those in which hardly anything is added: $\beta_2$ is about $5 \cdot 10^{-5}$. So the choice matters for who counts bits, and {cite:t}`nichol2021` let the network learn $v_t$ for that reason. For pictures in many steps it does not matter.
+# And the samples? With the same noise, in a hundred strides, the two variances give pictures that differ by less than 0.05 in a pixel, as a root mean square, six of 255 levels of gray. The steps with the large disagreement are those in which hardly anything is added: $\beta_2$, of a single step, is about $5 \cdot 10^{-5}$. So the choice matters to those who count bits, and {cite:t}`nichol2021` let the network learn $v_t$ for that reason. For pictures in a hundred strides it does not matter.
 #
 # ## The last step
 #
-# At $t = 1$ line 4 sets $z$ to zero. With $\sigma_t^2 = \tilde\beta_t$ the line is not needed, since $\tilde\beta_1 = 0$; a published program relies on that. With $\beta_t$ it is needed. How bad is it to forget it? Take a last stride from any $t$ to $0$. Its mean is $\hat x_0$, because for $u = 0$ the factor of $x_t$ in {eq}`eq:posterior-leap` vanishes. Its $\beta$ is $1 - \bar\alpha_t/\bar\alpha_0 = 1 - \bar\alpha_t$. So what comes out is
+# At $t = 1$ line 4 sets $z$ to zero. With $\sigma_t^2 = \tilde\beta_t$ the line is not needed, since $\tilde\beta_1 = 0$; a published program relies on that. With $\beta_t$ it is needed. How bad is it to forget it? Take a last stride from any $t$ to $0$. Its mean is $\hat x_0$, because for $u = 0$ the factor of $x_t$ in {eq}`eq:posterior-leap` vanishes and that of $\hat x_0$ is 1. Its $\beta$ is $1 - \bar\alpha_t/\bar\alpha_0 = 1 - \bar\alpha_t$. So what comes out is
 #
 # $$
 # x_0 = \hat x_0 + \sqrt{1-\bar\alpha_t}\;z ,
 # $$ (eq:last-noise)
 #
-# the denoised picture with all the noise of $x_t$ put back on it.
+# the denoised picture, with as much new noise on it as $x_t$ had.
 
 # %% tags=["claim"]
 t = torch.tensor([1, 2, 10, 20, 50])
@@ -692,7 +705,7 @@ for n in (1000, 100, 50, 20):
 #
 # ## Where to start
 #
-# The walk begins at $\mathcal N(0, I)$, where it should begin at $q(x_T)$. Chapter 3 computed what that costs, {eq}`eq:prior-kl`: with the cosine schedule $\sqrt{\bar\alpha_T}$ is $5 \cdot 10^{-5}$, and the term $L_T$ is below a millionth of a bit for each pixel, as the next cell finds. Here is nothing to worry about. It is otherwise for a sampler that starts from a noised *picture* at some $t < T$ and calls what comes out a sample. What does such a walk still know of the picture? The next section answers it for every $t$.
+# The walk begins at $\mathcal N(0, I)$, where it should begin at $q(x_T)$. Chapter 3 computed what that costs, {eq}`eq:prior-kl`: with the cosine schedule $\sqrt{\bar\alpha_T}$ is $5 \cdot 10^{-5}$, and the term $L_T$ is below a millionth of a bit for each pixel, as the next cell finds. That is nothing to worry about. A sampler that starts from a noised *picture* at some $t < T$ is another matter, if what comes out is called a sample. What does such a walk still know of the picture?
 #
 # %% tags=["nbval-check-output"]
 start_cost = bound.prior_term(schedule, test).mean() / log(2)
@@ -705,19 +718,23 @@ print(f"L_T below 1e-6 bits for each pixel: {small_enough}")
 #
 # Look again at the first figure. When did it become certain which digit this would be? Let a walk run until $t$, and then *fork* it: copy $x_t$, and go on twice, with different noise. If the two ends are the same, everything was decided at $t$. If they are as different as any two digits, nothing was.
 #
-# Call the two ends $x$ and $x'$. Given $x_t$ they are independent draws from the same distribution, with the mean $m = \mathbb E[x_0 \mid x_t]$. Insert $m$ and multiply out:
+# Call the two ends $x$ and $x'$. If the sampler is right, then given $x_t$ they are two independent draws of $x_0$, each with the mean $m = \mathbb E[x_0 \mid x_t]$. Insert $m$ and multiply out:
 #
 # $$
 # \begin{aligned}
 # \mathbb E\lVert x - x'\rVert^2 &= \mathbb E\lVert (x - m) - (x' - m)\rVert^2\\
-# &= \mathbb E\lVert x - m\rVert^2 + \mathbb E\lVert x' - m\rVert^2 - 2\,\mathbb E\bigl[(x - m)\cdot(x' - m)\bigr] .
+# &= \mathbb E\lVert x - m\rVert^2 + \mathbb E\lVert x' - m\rVert^2\\
+# &\quad - 2\,\mathbb E\bigl[(x - m)\cdot(x' - m)\bigr] .
 # \end{aligned}
 # $$
 #
 # Given $x_t$, the last two factors are independent and each has the mean 0, so their product averages to zero. The first two terms are equal, and each is the mean of $\operatorname{Var}[x_0 \mid x_t]$, summed over the pixels. And if the network is good, its guess $\hat x_0$ *is* $m$, by {eq}`eq:best-guess`. So half the squared distance of two forks is also the error of the preview:
 #
 # $$
-# \tfrac12\,\mathbb E\lVert x - x'\rVert^2 = \mathbb E\bigl[\operatorname{Var}[x_0 \mid x_t]\bigr] = \mathbb E\lVert x - \hat x_0\rVert^2 .
+# \begin{aligned}
+# \tfrac12\,\mathbb E\lVert x - x'\rVert^2 &= \mathbb E\bigl[\operatorname{Var}[x_0 \mid x_t]\bigr]\\
+# &= \mathbb E\lVert x - \hat x_0\rVert^2 .
+# \end{aligned}
 # $$ (eq:fork)
 #
 # The claims use the three gray levels, where the exact draw of $x_0$ given $x_t$ is known from {eq}`eq:reverse-mixture`, and the mean of the variances is an integral over the single number $x_t$. At each of two times, the first is about forks and the second about previews.
@@ -789,7 +806,7 @@ print("same digit at 700 in less than a third:", same[700] < 1 / 3)
 print("same digit at 300 in more than half:", same[300] > 1 / 2)
 print("same digit at 100 in more than 4 of 5:", same[100] > 4 / 5)
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Five columns, for t = 900, 700, 500, 300 and 100. On top of each is one walk's x_t, and below it four ends of forks. At 900 and 700 they are different digits, at 500 similar ones, at 300 the same digit with small differences, at 100 four nearly equal pictures."}, "figure": {"name": "fig-forks", "caption": "One walk forked. Above, its $x_t$ at five times; below each, four ends of walks that start from it and differ in their noise. From $t = 300$ on the digit is settled, and only its strokes still move."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Five columns, for t = 900, 700, 500, 300 and 100. On top of each is one walk's x_t, and below it four ends of forks. At 900 and 700 they are different digits, at 500 some still are, at 300 they have the same slanted stroke and differ in the upper half, at 100 they are nearly equal."}, "figure": {"name": "fig-forks", "caption": "One walk forked. Above, its $x_t$ at five times; below each, four ends of walks that start from it and differ in their noise. At $t = 300$ only parts of the strokes still move, at 100 hardly anything does."}}
 columns = []
 for t in forks:
     k = times.index(t)
@@ -806,11 +823,11 @@ grid(
 # %% [markdown]
 # At $t = 900$ nothing is decided: the forks differ as much as any two samples. At 700 seven tenths are open, at 500 four tenths, at 300 two, at 100 next to nothing. The digit itself changes in most forks at 700, in less than half of them at 300, and in few at 100. And the previews follow the forks, as {eq}`eq:fork` says, except near $T$. There the preview is *worse* than the average of all digits would be: at 900 its error is 1.1 of the variance. It is the factor $s/a$ once more, which the clipping has only bounded. This is why the lower row of {numref}`fig-picture-walk` begins with hard black and white patches.
 #
-# The same numbers tell what a sampler does that starts from a noised picture in the place of noise. From $t = 300$ it returns the digit that was put in, with other strokes: a correction of a picture, and not a sample.
+# The same numbers tell what a sampler does that starts from a noised picture in the place of noise. From $t = 300$ eight tenths of the variance of what it returns were put in. That is a correction of a picture, and not a sample.
 #
 # ## The film
 #
-# All that a sampler does can be seen in a film. The upper two rows show $x_t$ for sixteen digits, the lower two rows $\hat x_0$ for the same digits, at every 28th step. Black is $-1$ and white is $1$ in every frame; what lies outside is shown as black or white.
+# Now the first figure as a film. The upper two rows show $x_t$ for sixteen digits, the lower two rows $\hat x_0$ for the same digits, at every 28th step. Black is $-1$ and white is $1$ in every frame; what lies outside is shown as black or white.
 
 # %%
 from ddpm_lib.plotting import animation
@@ -833,7 +850,8 @@ animation(
 #
 # $$
 # \begin{aligned}
-# \frac{(cx + d) - (c\min x + d)}{(c\max x + d) - (c\min x + d)} &= \frac{c\,(x - \min x)}{c\,(\max x - \min x)}\\
+# &\frac{(cx + d) - (c\min x + d)}{(c\max x + d) - (c\min x + d)}\\
+# &= \frac{c\,(x - \min x)}{c\,(\max x - \min x)}\\
 # &= \frac{x - \min x}{\max x - \min x} .
 # \end{aligned}
 # $$ (eq:stretch)
@@ -886,7 +904,7 @@ grid(
 )
 
 # %% [markdown]
-# *Bytes that wrap around.* To go from $[-1, 1]$ to bytes, one computes $127.5\,(x + 1)$ and turns it into an unsigned integer of 8 bits. That conversion drops the fraction and keeps the last 8 bits of what is left, so it counts modulo 256:
+# *Bytes that wrap around.* To go from $[-1, 1]$ to bytes, one computes $127.5\,(x + 1)$ and turns it into an unsigned integer of 8 bits. In most programs that conversion drops the fraction and keeps the last 8 bits of what is left, so it counts modulo 256:
 #
 # $$
 # \mathrm{byte}(x) = \operatorname{trunc}\bigl(127.5\,(x + 1)\bigr) \bmod 256 .
@@ -921,7 +939,7 @@ print(f"noise of t = 10 on a digit: {lost:.1f} of its pixels wrap")
 print(f"min-max of a constant picture: {stretch(x_0[None] * 0).mean()}")
 
 # %% [markdown]
-# A digit's pixels are mostly *at* $-1$ or $1$. So even the slight noise that a last stride from $t = 10$ leaves on them sends a fifth of them over the edge, and the picture is covered with specks of the opposite color. If you see such specks, look for a missing clamp.
+# Many of a digit's pixels are *at* $-1$ or $1$. So even the slight noise that a last stride from $t = 10$ leaves on them sends a fifth of them over the edge, and the picture is covered with specks of the opposite color. If you see such specks, look for a missing clamp.
 #
 # ## Alone or together
 #
@@ -931,7 +949,7 @@ print(f"min-max of a constant picture: {stretch(x_0[None] * 0).mean()}")
 # f\bigl(x_T^{(1)}, \dots, x_T^{(B)}\bigr)_i = f\bigl(x_T^{(i)}\bigr) ,
 # $$ (eq:alone)
 #
-# where $f$ is a sampler without fresh noise, and $i$ picks the $i$-th digit. Nothing in line 1 to 5 mixes pictures, and neither do the layers of chapter 12: GroupNorm and attention look at one picture at a time. A BatchNorm in training mode would mix them, and so would noise that one draws once for a whole batch. The claim draws five digits together and each alone, and for comparison with a network from whose output the batch's mean is taken away.
+# where $f$ is a sampler without fresh noise, and $i$ picks the $i$-th digit. Nothing in lines 1 to 5 mixes pictures, and neither do the layers of chapter 12: {eq}`eq:group-norm` and {eq}`eq:attention` look at one picture at a time. A BatchNorm in training mode would mix them. The claim draws five digits together and each alone, and for comparison with a network from whose output the batch's mean is taken away.
 
 # %% tags=["claim"]
 five, few = noise(5, 13), strided(T, 20)
@@ -966,13 +984,16 @@ claim(
 #
 # ## Fewer steps
 #
-# The page below has to be quick, so it uses another step, for which chapter 17 gives the reasons. Here is only what it computes. It takes the pair $(\hat x_0, \hat\epsilon)$ and mixes it anew for an earlier time $u$, as the jump {eq}`eq:jump` would, but a part of the noise is fresh. Write $a_u, s_u$ for $a, s$ at $u$:
+# The explorable below has to be quick, so it uses another step, for which chapter 17 gives the reasons. Here is only what it computes. It takes the pair $(\hat x_0, \hat\epsilon)$ and mixes it anew for an earlier time $u$, as the jump {eq}`eq:jump` would, but a part of the noise is fresh. Write $a_u, s_u$ for $a, s$ at $u$:
 #
 # $$
-# x_u = a_u\,\hat x_0 + \sqrt{s_u^2 - \sigma^2}\;\hat\epsilon + \sigma z, \qquad \sigma^2 = \eta^2\,\tilde\beta .
+# \begin{aligned}
+# x_u &= a_u\,\hat x_0 + \sqrt{s_u^2 - \sigma^2}\;\hat\epsilon + \sigma z,\\
+# \sigma^2 &= \eta^2\,\tilde\beta .
+# \end{aligned}
 # $$ (def:ddim-step)
 #
-# The number $\eta$ goes from 0, no fresh noise, to 1 {cite:p}`song2021ddim`. $\tilde\beta = (s_u^2/s^2)\,\beta$ belongs to the stride, with $\beta = 1 - \alpha$ and $\alpha = \bar\alpha_t/\bar\alpha_u$. At $\eta = 0$ everything is decided by $x_T$. At $\eta = 1$ the step must be the one we know. Let us check. The root first: take out $s_u^2/s^2$, insert $s^2 = 1 - \bar\alpha_t$ and $\beta = 1 - \alpha$, and use $\bar\alpha_t = \alpha\bar\alpha_u$:
+# This is the step of DDIM {cite:p}`song2021ddim`. The number $\eta$ goes from 0, no fresh noise, to 1. The variance $\tilde\beta = (s_u^2/s^2)\,\beta$ is that of {eq}`eq:posterior-leap`, with $\alpha = \bar\alpha_t/\bar\alpha_u$ and $\beta = 1 - \alpha$ of the stride. At $\eta = 0$ everything is decided by $x_T$. At $\eta = 1$ the step must be the one we know. Let us check. The root first: take out $s_u^2/s^2$, insert $s^2 = 1 - \bar\alpha_t$ and $\beta = 1 - \alpha$, and use $\bar\alpha_t = \alpha\bar\alpha_u$:
 #
 # $$
 # \begin{aligned}
@@ -983,11 +1004,12 @@ claim(
 # \end{aligned}
 # $$
 #
-# In the last line $1 - \bar\alpha_u = s_u^2$. So $\hat\epsilon$ has the factor $\sqrt\alpha\,s_u^2/s$. Now the posterior mean {eq}`eq:posterior-leap`. It is $(a_u\beta/s^2)\,\hat x_0 + (\sqrt\alpha\,s_u^2/s^2)\,x_t$. Insert $x_t = a\,\hat x_0 + s\,\hat\epsilon$ with $a = \sqrt\alpha\,a_u$. Then $\hat\epsilon$ has the factor $\sqrt\alpha\,s_u^2/s$, the same. And $\hat x_0$ has
+# In the last line $\alpha$ is taken out, and $1 - \bar\alpha_u = s_u^2$. So $\hat\epsilon$ has the factor $\sqrt\alpha\,s_u^2/s$. Now the posterior mean {eq}`eq:posterior-leap`. It is $(a_u\beta/s^2)\,\hat x_0 + (\sqrt\alpha\,s_u^2/s^2)\,x_t$. Insert $x_t = a\,\hat x_0 + s\,\hat\epsilon$ with $a = \sqrt\alpha\,a_u$. Then $\hat\epsilon$ has the factor $\sqrt\alpha\,s_u^2/s$, the same. And $\hat x_0$ has
 #
 # $$
 # \begin{aligned}
-# \frac{a_u\,\beta}{s^2} + \frac{\sqrt\alpha\,s_u^2}{s^2}\,\sqrt\alpha\,a_u &= \frac{a_u}{s^2}\,\bigl(\beta + \alpha\,s_u^2\bigr)\\
+# &\frac{a_u\,\beta}{s^2} + \frac{\sqrt\alpha\,s_u^2}{s^2}\,\sqrt\alpha\,a_u\\
+# &= \frac{a_u}{s^2}\,\bigl(\beta + \alpha\,s_u^2\bigr)\\
 # &= \frac{a_u}{s^2}\,\bigl(1 - \alpha + \alpha - \alpha\bar\alpha_u\bigr)\\
 # &= \frac{a_u}{s^2}\,\bigl(1 - \bar\alpha_t\bigr) = a_u .
 # \end{aligned}
@@ -1082,9 +1104,9 @@ explorable(
 )
 
 # %% [markdown]
-# Try the fork. Change the number of steps a little and nothing else, without fresh noise: most digits stay what they are, because $x_T$ decides them. Change the seed or raise $\eta$, and others appear. Then switch the clipping off, and see the first step at work.
+# Try the fork. Take DDIM for B as well, and then another number of steps: without fresh noise most digits stay what they are, because $x_T$ decides them. Raise $\eta$ for B, under *More settings*, and others appear. Then keep nothing in $[-1, 1]$, and see the first step at work.
 #
-# A reader who runs this chapter as a notebook has sliders in its place, for the model that was trained there, whatever it is.
+# The next cell shows the number of steps alone. If you run this chapter as a notebook, it has sliders for $\eta$ and the seed too, and draws with the model that you have trained.
 
 # %%
 from ddpm_lib import panels
@@ -1104,7 +1126,7 @@ grid(digits[-1], rows=4)
 # %% [markdown]
 # ## Where tutorials go wrong
 #
-# Chapter 9 let a perfect network walk through wrong samplers in the plane. Here is the trained network, with 8 × 8 pixels. All rows of the figure begin with the same noise, and all clip $\hat x_0$.
+# In {numref}`fig-wrong-ways` a perfect network walked through wrong samplers in the plane. Here is the trained network, with 8 × 8 pixels. All rows of the figure begin with the same noise, and all clip $\hat x_0$.
 
 
 # %%
@@ -1153,7 +1175,7 @@ slips = {
     "t upward": upward(noise(24, 15)),
 }
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Seven rows of twelve pictures. Right: twelve different digits. Variance for standard deviation: digits, some of them other ones than above. Root of 1 minus alpha: digits, bolder, again some others. The same without z: all twelve are one picture. z left out: again one picture, the same twelve times. z in the last step: digits with grain. t upward: noise."}, "figure": {"name": "fig-wrong-pictures", "caption": "The same network and the same noise through seven samplers, from top to bottom: right; $\\sigma^2$ for $\\sigma$; $\\sqrt{1-\\alpha_t}$; the same without $z$; $z$ left out; $z$ in the last step (20 strides); $t$ upward. Four mistakes of six leave digits that look right. Two of these four always draw the same one."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Seven rows of twelve pictures. Right: twelve digits, no two pictures alike. Variance for standard deviation: digits, some of them other ones than above. Root of 1 minus alpha: clean digits of few kinds, here nines and zeros. The same without z: all twelve are one picture, a nine. z left out: again one picture, the same twelve times. z in the last step: digits with grain. t upward: noise."}, "figure": {"name": "fig-wrong-pictures", "caption": "The same network and the same noise through seven samplers, from top to bottom: right; $\\sigma^2$ for $\\sigma$; $\\sqrt{1-\\alpha_t}$; the same without $z$; $z$ left out; $z$ in the last step (20 strides); $t$ upward. Four mistakes of six leave digits that look right one by one. In the third row few kinds are left, and the two rows below it always draw the same one."}}
 grid(torch.cat([x[:12] for x in slips.values()]), rows=7)
 
 
@@ -1170,17 +1192,17 @@ for name in ("√(1 − α), no z", "z left out"):
     print(f"{name}: one digit in all {len(slips[name])}: {kinds == 1}")
 
 # %% [markdown]
-# *$\sigma_t^2$ in the place of $\sigma_t$.* With $\tilde\beta_t$ where its root belongs, each step adds far too little noise. Digits come out, and they look clean. Nothing in the second row of the figure would make anybody suspicious. The claim under {eq}`def:picture-step` is.
+# *$\sigma_t^2$ in the place of $\sigma_t$.* With $\tilde\beta_t$ where its root belongs, each step adds far too little noise. Digits come out, and they look clean. Nothing in the second row of the figure would make anybody suspicious, but the claim under {eq}`def:picture-step` rejects it.
 #
-# *The coefficient $\sqrt{1-\alpha_t}$.* It is the published slip of chapter 9, which removes too much noise. Clipping holds the values together, so the samples are digits still. With $z$ left out as well, as it was published, all 24 samples are the same digit, and the variety is near zero: they have collapsed.
+# *The coefficient $\sqrt{1-\alpha_t}$.* It is the published slip of chapter 9, which removes too much noise. Clipping holds the values together, so the samples are digits still, but look along the third row of the figure: the kinds have become few. With $z$ left out as well, as it was published, all 24 samples are the same digit, and the variety is near zero: they have collapsed.
 #
-# *$z$ left out.* The same collapse, with the right coefficient. {numref}`ex-collapse` of chapter 9 has the reason: without fresh noise the right mean shrinks every difference between the walks. A look at one sample finds nothing wrong with it. Look at many.
+# *$z$ left out.* The same collapse, with the right coefficient. {numref}`ex-collapse` has the reason: without fresh noise the right mean shrinks every difference between the walks. A look at one sample finds nothing wrong with it. Look at many.
 #
 # *$z$ in the last step.* With $\sigma_t^2 = \beta_t$ and 20 strides, the grain of {eq}`eq:last-noise`.
 #
 # *$t$ upward.* A loop from 1 to $T$ asks the network for small noise where all is noise, and ends with noise.
 #
-# *A start from a noised picture.* {numref}`fig-forks` has shown what it is: from $t = 300$ the sampler draws the digit that was put in.
+# *A start from a noised picture.* {numref}`fig-forks` has shown what comes out from $t = 300$: mostly what was put in.
 #
 # The other mistakes are of programming, and each is caught by one line.
 
@@ -1229,7 +1251,7 @@ print(f"one step keeps more than 1 MB: {sum(held.values()) > 1e6}")
 # :::{exercise} The first step
 # :label: ex-unchanged
 #
-# Suppose that $\bar\alpha_T$ is practically zero, so that $s = 1$. How large may $\beta_T$ be, if the first step is to pass on an error in $\hat\epsilon$ no larger than it is?
+# Suppose that $\bar\alpha_T$ is practically zero, so that $s = 1$. How large may $\beta_T$ be, if an error in $\hat\epsilon$ is not to grow in the first step?
 # :::
 
 # %%
@@ -1360,15 +1382,17 @@ check.open_share(open_share)
 #
 # $$
 # \begin{aligned}
-# \text{guess} \quad & \hat x_0 = \operatorname{clip}\bigl((x_t - s\,\hat\epsilon)/a\bigr), \qquad \hat\epsilon \leftarrow (x_t - a\,\hat x_0)/s\\
-# \text{step} \quad & x_{t-1} = \tfrac{1}{\sqrt{\alpha_t}}\Bigl(x_t - \tfrac{\beta_t}{s}\,\hat\epsilon\Bigr) + \sigma_t z = \tilde\mu_t(x_t, \hat x_0) + \sigma_t z\\
+# \text{guess} \quad & \hat x_0 = \operatorname{clip}\bigl((x_t - s\,\hat\epsilon)/a\bigr)\\
+# & \hat\epsilon \leftarrow (x_t - a\,\hat x_0)/s\\
+# \text{step} \quad & x_{t-1} = \tfrac{1}{\sqrt{\alpha_t}}\Bigl(x_t - \tfrac{\beta_t}{s}\,\hat\epsilon\Bigr) + \sigma_t z\\
+# & \phantom{x_{t-1}} = \tilde\mu_t(x_t, \hat x_0) + \sigma_t z\\
 # \text{error} \quad & \Delta x_{t-1} = -\tfrac{\beta_t}{s\sqrt{\alpha_t}}\,\delta\\
-# \text{variance} \quad & v_t = \tilde\beta_t + c_0^2 V_t \text{ lies between } \tilde\beta_t \text{ and } \beta_t\\
+# \text{variance} \quad & v_t = \tilde\beta_t + c_0^2 V_t\\
 # \text{forks} \quad & \tfrac12\,\mathbb E\lVert x - x'\rVert^2 = \mathbb E\bigl[\operatorname{Var}[x_0 \mid x_t]\bigr]
 # \end{aligned}
 # $$
 #
-# Clip the guess, never $x_t$, and derive $\hat\epsilon$ again. Show pictures in a range that you state. Look at the variety of the samples, since single samples look right in most wrong programs.
+# For data of variance at most 1, and a good guess, $v_t$ lies between $\tilde\beta_t$ and $\beta_t$. Clip the guess, never $x_t$, and derive $\hat\epsilon$ again. Show pictures in a range that you state. Look at the variety of the samples, since single samples look right in most wrong programs.
 # :::
 #
 # Several of the programs in this chapter were wrong and produced digits. Chapter 15 puts such programs on your table without saying what is wrong with them.
