@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ddpm_lib.clinic.program import BATCH, HEALTHY, Mix, Painter, Program, ribbons
-from ddpm_lib.diffusion import Denoiser, Randn
+from ddpm_lib.diffusion import Denoiser, Prediction, Randn, signal_and_noise
 from ddpm_lib.evaluation import frechet_distance, moments
 from ddpm_lib.networks.embedding import Ignore
 from ddpm_lib.networks.unet import Attention
@@ -149,7 +149,10 @@ def noise_at_the_end(
 def told_earlier(
     schedule: Schedule, denoise: Denoiser, x_t: Tensor, t: int, u: int, randn: Randn
 ) -> Tensor:
-    return ddpm()(schedule, lambda x, t: denoise(x, max(t - 1, 1)), x_t, t, u, randn)
+    eps = denoise(x_t, max(t - 1, 1)).eps
+    a, s = signal_and_noise(schedule, t, like=x_t)  # of t: only the network is told another
+    told = Prediction((x_t - s * eps) / a, eps)
+    return ddpm()(schedule, lambda x, t: told, x_t, t, u, randn)
 
 
 def clipped_state(
