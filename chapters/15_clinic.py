@@ -16,12 +16,14 @@
 # :::
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Three rows. Each has a loss curve that falls from 1 to about 0.1 within 50 steps and then stays there, and eight small pictures of two by sixteen blurred pixels in orange, blue and gray. The first row has some green, yellow and cyan pixels; the other two rows look alike."}, "figure": {"name": "fig-three-programs", "caption": "Three programs: the loss of each during its training, and eight of its samples. One program is healthy, one never uses $t$, and in one the table behind the reverse steps is shifted by one. Which is which? The losses look the same, and the samples give no more than a hint."}}
+from dataclasses import replace
 from functools import partial
 
 import matplotlib.pyplot as plt
 import torch
 
 from ddpm_lib import diffusion
+from ddpm_lib.clinic import patients as broken
 from ddpm_lib.clinic.patients import BUGS
 from ddpm_lib.clinic.program import SHAPE, trained
 from ddpm_lib.plotting import NOISE, style
@@ -216,8 +218,9 @@ from ddpm_lib.schedules import linear
 
 thousand = linear(1000, 1e-4, 0.02)
 x_0, none = torch.ones(1, 3, 2, 16).double(), torch.zeros(1, 3, 2, 16)
-last, barless = torch.tensor([1000]), replace(
-    HEALTHY, schedule=thousand, loss=broken.no_bars
+last, barless = (
+    torch.tensor([1000]),
+    replace(HEALTHY, schedule=thousand, loss=broken.no_bars),
 )
 signal = seen_by_network(barless, x_0, last, none.double())
 noise = seen_by_network(barless, none.double(), last, x_0)
@@ -299,7 +302,6 @@ def cheat_losses(loss, t, batches=200):
 
 # %% tags=["claim"]
 from ddpm_lib.clinic import examine
-from ddpm_lib.clinic import patients as broken
 
 signal = (a**2 - a) ** 2 / s**2 * second
 noise = (s**2 / s - 1) ** 2
@@ -480,7 +482,7 @@ def derived(t):
     x_t = diffusion.noise(schedule, x_0, t, eps)
     guess = known(schedule)(x_t, t).x_0
     mu = diffusion.posterior(schedule, guess, x_t, t).mean
-    sigma = beta_tilde[t].sqrt() * torch.ones(mu.numel())
+    sigma = beta_tilde[t].sqrt().expand(mu.numel())
     return torch.cat([mu.flatten(), sigma])
 
 
