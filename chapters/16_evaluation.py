@@ -7,7 +7,7 @@
 # %% [markdown]
 # # How good are the samples?
 #
-# A lab report trains a diffusion model and measures it every five epochs, each time with 100 samples: the FIDs are 257.68, 214.59, 246.37, 211.25, 205.01 and 228.97. Which checkpoint is the best, and is 205 good? The report also asks a question of its own: why do all pictures of a batch share one color cast? Our model of chapter 13 stands in front of the same questions. Below are data, its samples, and for each sample the most similar picture that it was trained on.
+# A lab report trains a diffusion model and measures it every five epochs by its FID, a distance of samples from data, each time with 100 samples: 257.68, 214.59, 246.37, 211.25, 205.01 and 228.97. Which checkpoint is the best, and is 205 good? The report also asks a question of its own: why do all pictures of a batch share one color cast? Our model of chapter 13 must face the first question too. Below are data, its samples, and for each sample the most similar picture that it was trained on.
 #
 # :::{admonition} At a glance
 # :class: glance
@@ -65,13 +65,20 @@ grid(torch.cat([test[:10], x[:10], train[near]]), rows=3)
 # Write $m_1, C_1$ for mean and covariance of $x$, and $m_2, C_2$ for those of $y$. Subtract the means: $x = m_1 + x^\circ$ and $y = m_2 + y^\circ$, where $\mathbb E x^\circ = \mathbb E y^\circ = 0$. Then
 #
 # $$
-# \mathbb E\lVert x - y\rVert^2 = \lVert m_1 - m_2\rVert^2 + 2\,(m_1 - m_2)\cdot\mathbb E[x^\circ - y^\circ] + \mathbb E\lVert x^\circ - y^\circ\rVert^2 ,
+# \begin{aligned}
+# \mathbb E\lVert x - y\rVert^2 = {}& \lVert m_1 - m_2\rVert^2\\
+# & + 2\,(m_1 - m_2)\cdot\mathbb E[x^\circ - y^\circ]\\
+# & + \mathbb E\lVert x^\circ - y^\circ\rVert^2 ,
+# \end{aligned}
 # $$
 #
 # and the middle term is zero. Multiply out the last one: $\mathbb E\lVert x^\circ\rVert^2 + \mathbb E\lVert y^\circ\rVert^2 - 2\,\mathbb E[x^\circ\cdot y^\circ]$. The first is the sum of the variances of the coordinates, the trace of $C_1$, and so for the second. The third is the trace of the cross covariance $K = \mathbb E[x^\circ {y^\circ}^\top]$:
 #
 # $$
-# \mathbb E\lVert x - y\rVert^2 = \lVert m_1 - m_2\rVert^2 + \operatorname{tr} C_1 + \operatorname{tr} C_2 - 2\operatorname{tr} K .
+# \begin{aligned}
+# \mathbb E\lVert x - y\rVert^2 = {}& \lVert m_1 - m_2\rVert^2\\
+# & + \operatorname{tr} C_1 + \operatorname{tr} C_2 - 2\operatorname{tr} K .
+# \end{aligned}
 # $$ (eq:fd-split)
 #
 # Only $K$ depends on the plan. The cheapest plan makes $\operatorname{tr} K$ as large as possible. The claim takes a plan between two sets of fifty points, the first to the first, the second to the second, and moves them.
@@ -123,7 +130,7 @@ claim(
 # \end{aligned}
 # $$ (eq:fd-line)
 #
-# Standard deviations are subtracted, not variances. The plan is increasing: the lowest grain goes to the lowest place. So the cost is also the mean squared difference of the quantiles of the two, and that is how the claim computes it, with a million of them.
+# Standard deviations are subtracted, not variances. The plan is increasing: the lowest grain goes to the lowest place, as in {eq}`eq:wasserstein-sorted`. So the cost is also the mean squared difference of the quantiles of the two, and that is how the claim computes it, with a million of them.
 
 # %% tags=["claim"]
 m_1, s_1, m_2, s_2 = 0.3, 1.0, -0.5, 1.7
@@ -160,16 +167,19 @@ claim(
 # Under a trace, factors may be moved in a circle, so $\operatorname{tr} K = \operatorname{tr}(R\,M)$ with $M = C_2^{1/2}C_1^{1/2}$. Write $M$ by its singular values, $M = \sum_i \sigma_i\,v_i u_i^\top$, with orthonormal $u_i$ and orthonormal $v_i$. Then
 #
 # $$
-# \operatorname{tr}(R\,M) = \sum_i \sigma_i\operatorname{tr}(R\,v_i u_i^\top) = \sum_i \sigma_i\,u_i^\top R\,v_i \le \sum_i\sigma_i .
+# \begin{aligned}
+# \operatorname{tr}(R\,M) &= \sum_i \sigma_i\operatorname{tr}(R\,v_i u_i^\top)\\
+# &= \sum_i \sigma_i\,u_i^\top R\,v_i \le \sum_i\sigma_i .
+# \end{aligned}
 # $$
 #
-# The bound is reached by $R = \sum_i u_i v_i^\top$, for which every $u_i^\top R\,v_i$ is 1. The squares of the singular values of $M$ are the eigenvalues of $M^\top M = C_1^{1/2}C_2^{1/2}C_2^{1/2}C_1^{1/2} = C_1^{1/2}C_2 C_1^{1/2}$. So the sum of the $\sigma_i$ is the trace of the root of this matrix:
+# The bound is reached by $R = \sum_i u_i v_i^\top$, for which every $u_i^\top R\,v_i$ is 1. It belongs to a plan: $y' = R^\top x'$ is normal, has the covariance $R^\top R = I$, and $\mathbb E[x'{y'}^\top] = R$. The squares of the singular values of $M$ are the eigenvalues of $M^\top M$. With $M^\top = C_1^{1/2}C_2^{1/2}$ this is $C_1^{1/2}C_2\,C_1^{1/2}$, and the sum of the $\sigma_i$ is the trace of its root:
 #
 # $$
 # \max \operatorname{tr} K = \sum_i \sigma_i = \operatorname{tr}\bigl(C_1^{1/2}C_2\,C_1^{1/2}\bigr)^{1/2} .
 # $$ (eq:fd-bound)
 #
-# The claim does not believe it. It looks for the best plan by itself: every rotation $R$ is a plan $y' = R^\top x'$, and gradient ascent over the rotations finds the largest trace.
+# The claim does not believe it. It looks for the best plan by itself: among the plans $y' = R^\top x'$ with a rotation $R$, gradient ascent finds the largest trace.
 
 
 # %%
@@ -224,10 +234,13 @@ claim(
 # Where does a grain go? With the best $R$ the plan is a matrix, $y^\circ = T x^\circ$, and its formula can be checked without the derivation:
 #
 # $$
-# T = C_1^{-1/2}\bigl(C_1^{1/2}C_2\,C_1^{1/2}\bigr)^{1/2}C_1^{-1/2}, \qquad T\,C_1\,T = C_2 .
+# \begin{aligned}
+# T &= C_1^{-1/2}\bigl(C_1^{1/2}C_2\,C_1^{1/2}\bigr)^{1/2}C_1^{-1/2} ,\\
+# T\,C_1\,T &= C_2 .
+# \end{aligned}
 # $$ (eq:fd-map)
 #
-# Call the middle root $Q$. Then $T C_1 T = C_1^{-1/2}\,Q\,C_1^{-1/2} C_1 C_1^{-1/2}\,Q\,C_1^{-1/2}$, the three factors in the middle cancel, and $Q\,Q = C_1^{1/2}C_2 C_1^{1/2}$ leaves $C_2$. So $T x^\circ$ has the right covariance. Its cross covariance with $x^\circ$ is $C_1 T$, with the trace $\operatorname{tr}(C_1^{1/2} Q\,C_1^{-1/2}) = \operatorname{tr} Q$: the maximum. Other matrices take $C_1$ to $C_2$ too, and cost more.
+# Call the middle root $Q$, so that $T = C_1^{-1/2}Q\,C_1^{-1/2}$. In $T\,C_1\,T$ the factors between the two $Q$ are $C_1^{-1/2}C_1\,C_1^{-1/2} = I$. What remains is $C_1^{-1/2}Q\,Q\,C_1^{-1/2}$, and $Q\,Q = C_1^{1/2}C_2\,C_1^{1/2}$ leaves $C_2$. So $T x^\circ$ has the right covariance. Its cross covariance with $x^\circ$ is $C_1 T$, with the trace $\operatorname{tr}(C_1^{1/2} Q\,C_1^{-1/2}) = \operatorname{tr} Q$: the maximum. Other matrices take $C_1$ to $C_2$ too, and cost more.
 
 # %% tags=["claim"]
 inner = root(root(C_1) @ C_2 @ root(C_1))
@@ -275,7 +288,10 @@ plt.show()
 # Put {eq}`eq:fd-bound` into {eq}`eq:fd-split`. This is the *Fréchet distance* FD of two normal distributions:
 #
 # $$
-# \mathrm{FD} = \lVert m_1 - m_2\rVert^2 + \operatorname{tr}\Bigl(C_1 + C_2 - 2\,\bigl(C_1^{1/2}C_2\,C_1^{1/2}\bigr)^{1/2}\Bigr) .
+# \begin{aligned}
+# \mathrm{FD} = {}& \lVert m_1 - m_2\rVert^2 + \operatorname{tr}(C_1 + C_2)\\
+# & - 2\operatorname{tr}\bigl(C_1^{1/2}C_2\,C_1^{1/2}\bigr)^{1/2} .
+# \end{aligned}
 # $$ (eq:frechet)
 #
 # If the two matrices share their eigenvectors, with eigenvalues $\lambda_i$ and $\mu_i$, the root has the eigenvalues $\sqrt{\lambda_i\mu_i}$, and with $\lambda_i + \mu_i - 2\sqrt{\lambda_i\mu_i} = (\sqrt{\lambda_i} - \sqrt{\mu_i})^2$ it is {eq}`eq:fd-line` for each axis:
@@ -284,7 +300,7 @@ plt.show()
 # \mathrm{FD} = \lVert m_1 - m_2\rVert^2 + \sum_i \bigl(\sqrt{\lambda_i} - \sqrt{\mu_i}\bigr)^2 .
 # $$ (eq:fd-commuting)
 #
-# The library's function is three lines. It takes the sum of the singular values, never the root of a product.
+# The library's function is three lines, after a check of the sizes. It takes the sum of the singular values of $C_1^{1/2}C_2^{1/2} = M^\top$, never the root of a product.
 
 # %%
 import inspect
@@ -328,7 +344,7 @@ claim(
 )
 
 # %% [markdown]
-# Three properties follow from what FD is. Shift or rotate all features, and no length changes: FD stays. Double all features, and it becomes four times as large: *FD has the unit of a squared feature*, and a number without its features says nothing. And nothing in the upper bound used that the distributions are normal. So for any two distributions the FD of their means and covariances is a lower bound on $W_2^2$, and it is zero as soon as these agree. Here is what it cannot see: the ring of chapter 9, and one Gaussian blob of the same mean and covariance.
+# Three properties follow from what FD is. Shift or rotate the features of both, and no length changes: FD stays. Double all features, and it becomes four times as large: *FD has the unit of a squared feature*, and a number without its features says nothing. And the bound on $\operatorname{tr} K$ did not use that the distributions are normal. So for any two distributions the FD of their means and covariances is a lower bound on $W_2^2$, and it is zero as soon as these agree. Here is what it cannot see: the ring of chapter 9, divided by its standard deviation, the root of {eq}`eq:ring-variance`, and one Gaussian blob of the same mean and covariance.
 
 
 # %% tags=["nbval-check-output"]
@@ -348,7 +364,7 @@ for cloud, name in ((ring, "ring"), (blob, "blob")):
 # %% [markdown]
 # ## Features, and why not pixels
 #
-# A picture is not normal, and its pixels less than anything. The idea of {cite:t}`heusel2017` is to compare features: the outputs of the last layer but one of a network that was trained to tell pictures apart. There, normal is not absurd, and what changes a feature is mostly something that one can see. With the 2048 features of the Inception network, FD is called *FID*. For our digits we train a small classifier of our own, with 64 features, scaled to variance 1 each.
+# The pixels of a picture are far from normal. The idea of {cite:t}`heusel2017` is to compare features: the outputs of the last layer but one of a network that was trained to tell pictures apart. There, normal is not absurd, and what changes a feature is mostly something that one can see. With the 2048 features of the Inception network, FD is called *FID*. For our digits we train a small classifier of our own, with 64 features, scaled to a variance of about 1 each.
 
 # %%
 labels = examples.labels
@@ -370,9 +386,9 @@ real, other = train[order[:n]], train[order[n : 2 * n]]
 F, R, O = features(x), features(real), features(other)
 
 # %% [markdown]
-# A test of the two: draw pictures whose *pixels* are normal, with the mean and the covariance of the digits' pixels. Hardly any of them is a digit.
+# A test of the two: draw pictures whose *pixels* are normal, with the mean and the covariance of the digits' pixels. Few of them are digits.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Two rows of ten small gray pictures. The first row are handwritten digits. The second row are noisy gray patterns, in only a few of which a digit can be guessed."}, "figure": {"name": "fig-pixel-gaussian", "caption": "Digits (above), and draws of the normal distribution with the mean and covariance of their pixels (below). The Fréchet distance in pixels holds them for the same."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Two rows of ten small gray pictures. The first row are handwritten digits. The second row are noisy gray patterns, in only a few of which a digit can be guessed."}, "figure": {"name": "fig-pixel-gaussian", "caption": "Digits (above), and draws of the normal distribution with the mean and covariance of their pixels (below). The Fréchet distance in pixels cannot tell them apart."}}
 m, C = moments(pixels(train))
 noise = normal(n, len(m), seed=11)
 foggy = (noise @ root(C) + m).float().reshape(-1, *train.shape[1:])
@@ -386,16 +402,16 @@ for space, of in (("pixels", pixels), ("features", features)):
     print(f"{space}: the fog is {word} the distance of real from real")
 
 # %% [markdown]
-# In pixels the fog is nearer to the data than a second set of digits is. In the features it is far away. So the features decide what counts as a difference. Another network has another opinion, and a FID cannot be compared with a distance in other features, however similar the formula.
+# In pixels the fog is even nearer to the data than a second set of digits is: only means and covariances are compared, and it has the right ones. In the features it is far away. So the features decide what counts as a difference. Another network has another opinion, and a FID cannot be compared with a distance in other features, however similar the formula.
 #
 # ## The same distribution is not at distance zero
 #
 # The formula wants the means and covariances of the distributions. We have those of $N$ and of $M$ pictures. Let both sets come from the *same* distribution, and ask for the expected FD. It is not zero, and we can compute it.
 #
-# *The means.* The mean of $N$ pictures deviates from $m_1$ by a random vector with the covariance $C_1/N$, and the other mean by one with $C_2/M$. They are independent, so the difference has the covariance $C_1/N + C_2/M$, and its expected squared length is the trace of that:
+# *The means.* Let the distribution have the mean $m$ and the covariance $C$. The mean $\hat m_1$ of $N$ pictures deviates from $m$ by a random vector with the covariance $C/N$, and the mean $\hat m_2$ of the $M$ others by one with $C/M$. They are independent, so their difference has the covariance $C/N + C/M$. Its mean is zero, and by {eq}`eq:trace` its expected squared length is the trace:
 #
 # $$
-# \mathbb E\lVert\hat m_1 - \hat m_2\rVert^2 = \lVert m_1 - m_2\rVert^2 + \frac{\operatorname{tr} C_1}{N} + \frac{\operatorname{tr} C_2}{M} .
+# \mathbb E\lVert\hat m_1 - \hat m_2\rVert^2 = \Bigl(\frac1N + \frac1M\Bigr)\operatorname{tr} C .
 # $$ (eq:fd-mean-bias)
 
 # %% tags=["claim"]
@@ -417,16 +433,25 @@ claim(
 )
 
 # %% [markdown]
-# *The covariances.* They deviate too, and the spread part of FD is never negative, so any deviation adds. How much does a small one add? Let the covariances be $C$ and $C + \Delta$, with a small symmetric $\Delta$, and work in the axes of $C$, where it is diagonal with entries $\lambda_i$. The best map is close to the identity, $T = I + \tau$. Insert it into $T C T = C + \Delta$, and drop what is of second order:
+# *The covariances.* They deviate too, and what they add to FD is never negative. How much does a small one add? Let the covariances be $C$ and $C + \Delta$, with a small symmetric $\Delta$, and work in the axes of $C$, where it is diagonal with entries $\lambda_i$. The best map is close to the identity, $T = I + \tau$. Insert it into $T C T = C + \Delta$, and drop what is of second order:
 #
 # $$
 # \tau C + C\tau = \Delta, \qquad\text{that is}\qquad \tau_{ij}\,(\lambda_j + \lambda_i) = \Delta_{ij} .
 # $$
 #
-# The cost of the map is $\mathbb E\lVert x^\circ - Tx^\circ\rVert^2 = \mathbb E\lVert\tau x^\circ\rVert^2 = \operatorname{tr}(\tau C\tau) = \sum_{ij}\tau_{ij}^2\lambda_j$. In this sum exchange the names $i$ and $j$, where $\tau_{ij}^2$ stays, and take half of both versions: $\tfrac12\sum_{ij}\tau_{ij}^2(\lambda_i + \lambda_j)$. Now insert $\tau_{ij} = \Delta_{ij}/(\lambda_i + \lambda_j)$:
+# The cost of the map follows with {eq}`eq:trace`:
 #
 # $$
-# \mathrm{FD}(C,\ C + \Delta) = \frac12\sum_{ij}\frac{\Delta_{ij}^2}{\lambda_i + \lambda_j} + \text{higher orders} .
+# \begin{aligned}
+# \mathbb E\lVert x^\circ - Tx^\circ\rVert^2 &= \mathbb E\lVert\tau x^\circ\rVert^2\\
+# &= \operatorname{tr}(\tau C\tau) = \sum_{ij}\tau_{ij}^2\lambda_j .
+# \end{aligned}
+# $$
+#
+# In this sum exchange the names $i$ and $j$, where $\tau_{ij}^2$ stays, and take half of both versions: $\tfrac12\sum_{ij}\tau_{ij}^2(\lambda_i + \lambda_j)$. Now insert $\tau_{ij} = \Delta_{ij}/(\lambda_i + \lambda_j)$. Up to higher orders in $\Delta$,
+#
+# $$
+# \mathrm{FD}(C,\ C + \Delta) \approx \frac12\sum_{ij}\frac{\Delta_{ij}^2}{\lambda_i + \lambda_j} .
 # $$ (eq:fd-small)
 
 # %% tags=["claim"]
@@ -455,16 +480,19 @@ claim(
 )
 
 # %% [markdown]
-# In a sample, $\Delta$ is the difference of two estimated covariances. For normal features in these axes the coordinates are independent. The product of two different ones has the variance $\lambda_i\lambda_j$, and the square of one has the variance $2\lambda_i^2$. An estimate from $N$ pictures averages $N$ such products and has $1/N$ of that, to first order, and the difference of two estimates has $\tfrac1N + \tfrac1M$:
+# For two samples, $\Delta$ is the difference of their estimated covariances. (That the first of them is not $C$ itself changes only higher orders.) For normal features in these axes the coordinates are independent. The product of two different ones has the variance $\lambda_i\lambda_j$, and the square of one has the variance $2\lambda_i^2$. An estimate from $N$ pictures averages $N$ such products and has $1/N$ of that, to first order, and the difference of two estimates has $\tfrac1N + \tfrac1M$:
 #
 # $$
-# \mathbb E\,\Delta_{ij}^2 = \Bigl(\frac1N + \frac1M\Bigr)\lambda_i\lambda_j \quad (i \ne j), \qquad \mathbb E\,\Delta_{ii}^2 = \Bigl(\frac1N + \frac1M\Bigr)2\lambda_i^2 .
+# \begin{aligned}
+# \mathbb E\,\Delta_{ij}^2 &= \Bigl(\frac1N + \frac1M\Bigr)\lambda_i\lambda_j \quad (i \ne j) ,\\
+# \mathbb E\,\Delta_{ii}^2 &= \Bigl(\frac1N + \frac1M\Bigr)\,2\lambda_i^2 .
+# \end{aligned}
 # $$
 #
-# In {eq}`eq:fd-small` a diagonal term gives $\tfrac12\cdot 2\lambda_i^2/2\lambda_i = \tfrac12\lambda_i$, together half a trace. A pair $i < j$ occurs twice and gives $\lambda_i\lambda_j/(\lambda_i + \lambda_j)$. With the means, the expected distance of two samples from one distribution is
+# Insert this into {eq}`eq:fd-small`, and leave the common factor aside. A diagonal term gives $\tfrac12\cdot\tfrac{2\lambda_i^2}{2\lambda_i} = \tfrac12\lambda_i$, all of them half a trace. A pair $i < j$ occurs twice and gives $\lambda_i\lambda_j/(\lambda_i + \lambda_j)$. The means add a whole trace, {eq}`eq:fd-mean-bias`. To first order in $1/N$ and $1/M$, the expected distance of two samples from one distribution is
 #
 # $$
-# \mathbb E\,\mathrm{FD} = \Bigl(\frac1N + \frac1M\Bigr)\Bigl(\frac32\operatorname{tr} C + \sum_{i<j}\frac{\lambda_i\lambda_j}{\lambda_i + \lambda_j}\Bigr) + \text{higher orders} .
+# \mathbb E\,\mathrm{FD} \approx \bigl(\tfrac1N + \tfrac1M\bigr)\Bigl(\tfrac32\operatorname{tr} C + \sum_{i<j}\frac{\lambda_i\lambda_j}{\lambda_i + \lambda_j}\Bigr) .
 # $$ (eq:fd-bias)
 
 # %% tags=["claim"]
@@ -483,7 +511,7 @@ claim(
 )
 
 # %% [markdown]
-# The number of pairs grows with the square of the number of features. For $C = I$ there are $d(d-1)/2$ of them, each adding $\tfrac12$. That is where the size of the bias comes from. With 2048 features and few pictures the first order is not even enough, so let us simulate. The eigenvalues of real features fall quickly; we let the $k$-th be proportional to $1/k$, and print FD as a share of $\operatorname{tr} C$, the variance of all features together. The second row has infinitely many real pictures, as nearly in a FID against 50,000.
+# The number of pairs grows with the square of the number of features. For $C = I$ there are $d(d-1)/2$ of them, each adding $\tfrac12$. That is where the size of the bias comes from. With 2048 features and few pictures the first order is not even enough, so let us simulate. The eigenvalues of real features fall quickly; we let the $k$-th be proportional to $1/k$, and print FD as a share of $\operatorname{tr} C$, the variance of all features together. The second row has infinitely many real pictures; 50,000 come near to that.
 
 
 # %%
@@ -519,7 +547,7 @@ again = torch.tensor([wide(100, 100, 100 + 2 * k) for k in range(8)])
 print(f"N = 100 again: {again.mean():.1%} ± {again.std():.1%}")
 
 # %% [markdown]
-# Two samples of *one* distribution, with 100 pictures each, lie about 87 % of the whole variance apart. With 1000 it is 31 %. Against an exact reference, 100 pictures still give 77 %. The FD of a hundred pictures is almost all bias: it measures how many pictures there are. This is what stands behind the report's 205. A large part of it every model would get, a perfect one too, and no number measured with 50,000 samples can be put beside it.
+# Two samples of *one* distribution, with 100 pictures each, lie about 87 % of the whole variance apart. With 1000 it is 31 %. Against an exact reference, 100 pictures still give 77 %. All of this is bias: it measures how many pictures there are. So a perfect model would not get 0 in the report either. How much of the 205 it would get, only the report's own floor could say, and no number measured with 50,000 samples can be put beside it.
 #
 # ## Taking the bias off
 #
@@ -556,19 +584,19 @@ claim(
 # %% [markdown]
 # ### And an error bar
 #
-# A second set of samples gives another number. How different? To draw pictures *with replacement*, the usual bootstrap, does harm here: repeated pictures bring no news, so each such set is like a smaller one and has a larger bias. The *jackknife* leaves out instead. Divide the pictures into $g$ groups, and compute the statistic $\theta_{(i)}$ without the $i$-th group. The error bar is
+# A second set of samples gives another number. How different? To draw pictures *with replacement*, the usual bootstrap, does harm here: repeated pictures bring no news, so each such set is like a smaller one and has a larger bias. The *jackknife* leaves out instead. Divide the pictures into $g$ equal groups, and compute the statistic $\theta_{(i)}$ without the $i$-th group. The error bar is
 #
 # $$
 # \mathrm{se}^2 = \frac{g-1}{g}\sum_{i=1}^g\bigl(\theta_{(i)} - \bar\theta\bigr)^2 ,
 # $$ (def:jackknife)
 #
-# with $\bar\theta$ for the mean of the $\theta_{(i)}$. Why this factor? For a statistic that is a mean we know the right answer. Let $\bar x_i$ be the group means, $\bar x$ the mean of all, and $s^2$ the variance between the $\bar x_i$. Without group $i$ the mean is $(g\bar x - \bar x_i)/(g-1)$, which differs from $\bar x$ by
+# with $\bar\theta$ for the mean of the $\theta_{(i)}$. Why this factor? For a statistic that is a mean we know the right answer. Let $\bar x_i$ be the group means, $\bar x$ the mean of all, and $s^2$ the variance between the $\bar x_i$. Without group $i$ the mean is $\theta_{(i)} = (g\bar x - \bar x_i)/(g-1)$. The mean of these over $i$ is $\bar x$, so $\bar\theta = \bar x$ and
 #
 # $$
 # \theta_{(i)} - \bar\theta = \frac{g\bar x - \bar x_i - (g-1)\bar x}{g-1} = \frac{\bar x - \bar x_i}{g-1} .
 # $$
 #
-# The sum of the squares is $\tfrac{1}{(g-1)^2}\,(g-1)\,s^2 = s^2/(g-1)$, and with the factor
+# By the definition of $s^2$, $\sum_i(\bar x - \bar x_i)^2 = (g-1)\,s^2$. So the sum of the squares is $s^2/(g-1)$, and with the factor
 #
 # $$
 # \mathrm{se}^2 = \frac{g-1}{g}\cdot\frac{s^2}{g-1} = \frac{s^2}{g} ,
@@ -610,7 +638,7 @@ claim(
 # %% [markdown]
 # ## The course's model
 #
-# Now our own samples. The *floor* is the distance of real pictures from as many other real pictures. Which pictures those are makes a difference that has nothing to do with the model, so we split the data ten times at random, compare the samples with one half and the other half with it too, and take means. The error bar is the jackknife over the samples.
+# Now our own samples. The *floor* is the distance of real pictures from as many other real pictures. Which pictures those are makes a difference that has nothing to do with the model. So ten times we draw two disjoint sets of $n$ training pictures, compare with the first both the samples and the second, and take means. The error bar is the jackknife over the samples.
 
 
 # %%
@@ -664,7 +692,7 @@ print("                         model more than 2 times", bool(b > 2))
 print("real with a sixth above model with all:", end=" ")
 print(bool(of_real[1] > of_model[-1]))
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Fréchet distance against one over the number of pictures. Two rising lines of dots: the upper one, green, is the model, the lower one, blue, is real against real. Both rise steeply and nearly straight to the right, from about 2 and below 1 at 600 pictures to about 10 at 50. Toward the left, dashed lines through the two leftmost points reach about zero for the real pictures and stay above zero for the model."}, "figure": {"name": "fig-fd-by-size", "caption": "The same samples, the same data, and only the number of pictures differs. The lines are nearly straight in $1/N$. At the left end, where $N$ is infinite, the dashed lines have the values without bias."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Fréchet distance against one over the number of pictures. Two rising lines of dots: the upper one, green, is the model, the lower one, blue, is real against real. Both rise steeply and nearly straight to the right, from about 2 and below 1 at 600 pictures to about 10 at 50. Toward the left, dashed lines through the two leftmost points reach about zero for the real pictures and stay above zero for the model."}, "figure": {"name": "fig-fd-by-size", "caption": "The same samples, the same data, and only the number of pictures differs. The lines are nearly straight in $1/N$. The dashed lines go through the two largest $N$. At the left end, where $N$ is infinite, they estimate the values without bias."}}
 fig, ax = plt.subplots(figsize=(6, 3.3))
 over = 1 / torch.tensor(sizes).double()
 for y, color, look, label in (
@@ -684,7 +712,7 @@ plt.show()
 #
 # ## Play with it
 #
-# The figure draws samples of normal distributions with $d$ independent features, whose variances add up to 1, twelve times for each setting. It compares $N$ of them with $N$ others of the same distribution, and with $N$ of a distribution whose mean is elsewhere: the true FD of those is what the last slider says.
+# The figure draws samples of normal distributions with $d$ independent features, whose variances add up to 1, twelve times for each setting. It compares $N$ of them with $N$ others of the same distribution (dots), and with $N$ of a distribution whose mean is elsewhere (crosses). The last slider is the true FD of these two.
 
 # %% tags=["figure"]
 from ddpm_lib.explore import explorable
@@ -716,14 +744,17 @@ explorable(
 )
 
 # %% [markdown]
-# For variances of $1/d$ each, {eq}`eq:fd-bias` is $\tfrac2N\bigl(\tfrac32 + \tfrac{d-1}{4}\bigr)$, with 16 features $10.5/N$. Halving $N$ adds another $10.5/N$, and that is more than a true distance of 0.05 while $N < 210$: up to there a perfect model with half as many pictures looks worse. With 64 features it takes 690. At the same $N$ the difference between dots and crosses is right, and the straight lines bring both back to the truth.
+# For variances of $1/d$ each, {eq}`eq:fd-bias` is $\tfrac2N\bigl(\tfrac32 + \tfrac{d-1}{4}\bigr)$, with 16 features $10.5/N$. Halving $N$ adds another $10.5/N$, and that is more than a true distance of 0.05 while $N < 210$: up to there a perfect model with half as many pictures looks worse. With 64 features it takes 690. At the same $N$ the difference between dots and crosses is right on average, and the straight lines bring both back to the truth.
 #
 # ## What is covered, what is made up
 #
 # One number cannot say *how* a model fails. It may draw pictures that are no digits, or it may leave some digits out. {cite:t}`kynkaanniemi2019` ask two questions. Which share of the samples lies among the data? Which share of the data lies among the samples? A set $Y$ says what is *among* it by balls: around each $y$ the ball of radius $r_k(y)$, which just reaches its $k$-th nearest neighbor in $Y$, and
 #
 # $$
-# \text{share}(X, Y) = \frac{1}{\lvert X\rvert}\,\#\bigl\{x \in X : \lVert x - y\rVert \le r_k(y) \text{ for some } y \in Y\bigr\} .
+# \begin{aligned}
+# & \text{share}(X, Y) = \frac{1}{\lvert X\rvert}\,\#\bigl\{x \in X :\\
+# & \qquad \lVert x - y\rVert \le r_k(y) \text{ for some } y \in Y\bigr\} .
+# \end{aligned}
 # $$ (def:share)
 #
 # *Precision* is the share of the samples among the data, *recall* the share of the data among the samples. The claim has a toy set with known answers. Of 40 fake numbers 10 lie between real ones, and of 20 real numbers 10 have fakes around them.
@@ -760,11 +791,11 @@ claim(
 )
 
 # %% [markdown]
-# Two sets of *real* pictures do not score 1 either, because the balls leave gaps. So these have floors as well, or rather ceilings, which the table below prints.
+# Two sets of *real* pictures do not score 1 either, because the balls leave gaps. So precision and recall have ceilings, which the table below prints.
 #
 # ## Copies
 #
-# What would the best possible FD be? That of a model which has learned its training pictures by heart. We have such a model. Chapter 8 found the exact denoiser of a collection, {eq}`eq:set-guess`: the guess of $x_0$ is an average of the training pictures, weighted by how well each explains $x_t$. Put it into the sampler.
+# Which FD does a model get that has learned its training pictures by heart? We have such a model. Chapter 8 found the exact denoiser of a collection, {eq}`eq:set-guess`: the guess of $x_0$ is an average of the training pictures, weighted by how well each explains $x_t$. Put it into the sampler.
 
 # %%
 from ddpm_lib import sampling, schedules
@@ -814,11 +845,11 @@ print("samples farther than test pictures, by median:", end=" ")
 print(bool(mine.median() > news.median()))
 
 # %% [markdown]
-# The model that only copies has an FD at the floor, better than ours: FD cannot tell learning by heart from learning. The distance to the nearest training picture can. It has a natural yardstick, the same distance for pictures that were kept apart. A model that copies is below it, here at zero. Ours is above: its samples are farther from the training pictures than new digits are. They are no copies, and some of them are not quite digits either, which the precision says too.
+# The model that only copies has an FD at the floor, better than ours: FD cannot tell learning by heart from learning. The distance to the nearest training picture can. It has a natural yardstick, the same distance for pictures that were kept apart. A model that copies is below it, here at zero. Ours is above: its samples are farther from the training pictures than new digits are. They are no copies. Whether all of them are digits is a question for precision.
 #
 # ## Bits
 #
-# There is one measure that samples do not enter. The variational bound of chapter 6, {eq}`def:vlb`, in bits per value ({eq}`eq:bits`), says how long a code made from the model is for a picture, at most. It is computed for pictures that were kept apart, so copying is punished: the copier gives probability almost zero to anything new. But it asks for the probability of every fine shade, and says little about looks. Two models with nearly equal bits can differ in samples as a photograph does from a smear. It asks the network $T$ times for each picture, so we take few pictures, and print the error bar.
+# There is one measure that samples do not enter. The variational bound of chapter 6, {eq}`def:vlb`, in bits per value, {eq}`eq:bits`, says how long a code made from the model is for a picture, at most. It is computed for pictures that were kept apart, so copying is punished: the copier gives probability almost zero to anything new. But it asks for the probability of every fine shade, and says little about looks. Two models with nearly equal bits can draw very different samples. The bound asks the network once for each of the $T$ steps, so we take few pictures, and print the error bar.
 
 # %%
 from functools import partial
@@ -835,7 +866,7 @@ shades = torch.log2(torch.tensor(float(len(examples.train.unique()))))
 # %% [markdown]
 # ## One table
 #
-# Now all of it at once. No number stands alone: each has the value that real pictures get, and an error bar where we have one. `ddpm measure` prints the same for any run, by `runs.measure`.
+# Now all of it at once. Beside a number stands, where there is one, the value that real pictures get, and below it an error bar. `ddpm measure` prints the same for any run, by `runs.measure`.
 
 # %%
 precision, recall = evaluation.precision_recall(R, F)
@@ -869,11 +900,11 @@ print(
 )
 
 # %% [markdown]
-# Read together, the numbers say more than any of them alone. The recall is as good as that of real pictures: nothing is left out. The precision is not: some samples lie where no digits are. The samples are not copies. The digits have 17 shades of gray, and to write down one of 17 shades takes 4.1 bits. The model needs a little more: its code covers all 256 levels of a byte, and it has not learned that most of them never occur. Good looks and few bits are two things.
+# Read together, the numbers say more than any of them alone. Recall gives no sign that anything is left out, though samples that lie far apart have large balls, which flatters it. Precision is well below that of real pictures: some samples lie where no digits are. None is a copy. The digits have 17 shades of gray, and to write down one of 17 shades takes 4.1 bits. The model needs a little more: its code covers all 256 levels of a byte, and most of these never occur. Looks and bits are two things.
 #
 # ## The color cast
 #
-# Now the report's other question. All its samples of a batch share a cast, say blue, and the next checkpoint has another. Four explanations are on offer. Chapter 8 prepared them: a picture's mean color is one coordinate, and a special one.
+# Now the report's other question. All samples of a batch share a cast, say blue, and those of the next checkpoint have another. Three explanations are on offer: the batch, the start of the sampler, and the network. Chapter 8 prepared the answer: a picture's mean color is one coordinate, and a special one.
 #
 # *Are the pictures of a batch coupled?* If one picture could see the others, through a batch statistic, they could agree on a color. Draw a picture alone and in a batch, from the same noise:
 
@@ -891,9 +922,9 @@ print(
 )
 
 # %% [markdown]
-# They are not coupled. (With batch normalization left in training mode they would be.) What all pictures share is the network.
+# They are not coupled, as {eq}`eq:alone` of chapter 14 asks of a sampler. (With batch normalization left in training mode they would be.) What all pictures share is the network.
 #
-# *When is the mean decided?* By {eq}`eq:mean-snr` the mean of $d$ pixels of variance $v$, with an average correlation $\rho$, has a signal-to-noise ratio that is $v\,(1 + (d-1)\rho)$ times that of the schedule, where a pixel has $v$ times. Noise averages out in a mean and color does not. For 32×32 pixels with $v = \tfrac14$ and $\rho = 0.3$ and the linear schedule:
+# *When is the mean decided?* By {eq}`eq:mean-snr` the mean of $d$ pixels of variance $v$, with an average correlation $\rho$, has a signal-to-noise ratio that is $v\,(1 + (d-1)\rho)$ times that of the schedule. For a pixel it is $v$ times. Noise averages out in a mean and color does not. For 32×32 pixels with $v = \tfrac14$ and $\rho = 0.3$ and the linear schedule:
 
 # %% tags=["nbval-check-output"]
 linear = schedules.linear()
@@ -908,15 +939,18 @@ for name, factor in factors.items():
     print(f"and b = 0.01 moves it by {shift:.3f}")
 
 # %% [markdown]
-# Read from the end of sampling: a pixel is decided in the last 146 steps, and the mean from $t = 656$ on. Sampling decides the color while the picture is still noise. (The second number of each line is {eq}`eq:bias-gain`, and we come to it.)
+# Sampling goes from $t = 1000$ down. The mean stands out from the noise below $t = 656$, a pixel only in the last 146 steps. So sampling decides the color while the picture is still noise. (The second number of each line is {eq}`eq:bias-gain`, and we come to it.)
 #
-# *Does the sampler start right?* At $t = T$ it starts from $\mathcal N(0, I)$, and the mean color of the true $x_T$ is $a_T\mu$, if $\mu$ is that of the data. So the start is off by $\delta_T = -a_T\mu$. Take the exact denoiser. By {eq}`eq:shift-factor` a shift passes each step with the factor $\sqrt{\alpha_t}\,V_{t-1}/V_t$, and over all steps the variances telescope, $V_0 = \lambda$:
+# *Does the sampler start right?* At $t = T$ it starts from $\mathcal N(0, I)$, and the mean color of the true $x_T$ is $a_T\mu$ with $a_T = \sqrt{\bar\alpha_T}$, if $\mu$ is that of the data. So the start is off by $\delta_T = -a_T\mu$. As in chapter 8, let the coordinate be normal with the variance $\lambda$, here $v\,(1 + (d-1)\rho)$, so that $x_t$ has $V_t = \lambda\bar\alpha_t + 1 - \bar\alpha_t$, and take the exact denoiser. By {eq}`eq:shift-factor` a shift passes each step with the factor $\sqrt{\alpha_t}\,V_{t-1}/V_t$, and over all steps the variances telescope, $V_0 = \lambda$:
 #
 # $$
-# \delta_0 = \Bigl(\prod_{t=1}^{T}\sqrt{\alpha_t}\,\frac{V_{t-1}}{V_t}\Bigr)\delta_T = \frac{a_T\,\lambda}{V_T}\,\delta_T = -\frac{\bar\alpha_T\,\lambda}{V_T}\,\mu .
+# \begin{aligned}
+# \delta_0 &= \Bigl(\prod_{t=1}^{T}\sqrt{\alpha_t}\,\frac{V_{t-1}}{V_t}\Bigr)\delta_T\\
+# &= \frac{a_T\,\lambda}{V_T}\,\delta_T = -\frac{\bar\alpha_T\,\lambda}{V_T}\,\mu .
+# \end{aligned}
 # $$
 #
-# With $V_T = \lambda\bar\alpha_T + 1 - \bar\alpha_T$, divide above and below by $1 - \bar\alpha_T$. What remains is a function of $S = \lambda\,\mathrm{SNR}(T)$, the signal-to-noise ratio of this coordinate at the end:
+# Insert $V_T$, and divide above and below by $1 - \bar\alpha_T$. What remains is a function of $S = \lambda\,\mathrm{SNR}(T)$, the signal-to-noise ratio of this coordinate at the end:
 #
 # $$
 # \delta_0 = -\frac{S}{1 + S}\,\mu .
@@ -976,11 +1010,11 @@ for row, last in zip(S, (0.02, 0.002), strict=True):
     )
 
 # %% [markdown]
-# With the report's schedule the mean has $S = 0.003$ at the end and loses 0.3 % of itself: the start is not the cause. With 0.002 it would be, and the mean would lose 98 %, all in one direction, toward gray.
+# With the linear schedule up to 0.02 the mean has $S = 0.003$ at the end and loses 0.3 % of itself: the start is not the cause. With 0.002 it would be, and the mean would lose 98 %, all in one direction, toward gray.
 #
-# *So it is the network.* By {eq}`eq:bias-cost` a constant error $b$ in $\hat\epsilon$ costs $b^2$ of the loss, $10^{-4}$ for $b = 0.01$, and by {eq}`eq:bias-gain` it moves the mean of every sample by $-0.27$, as printed above, and a pixel that stands alone by $-0.015$: each step adds its push, and at large $t$ the denoiser has no reason to pull back, since any mean color is plausible there. A loss does not feel $b$, so the weights wander along it from step to step. That predicts a cast that differs from checkpoint to checkpoint, that is common to all pictures of one checkpoint, and whose jumps an average over checkpoints takes away.
+# *So it is the network.* By {eq}`eq:bias-cost` a constant error $b$ in $\hat\epsilon$ costs $b^2$ of the loss, $10^{-4}$ for $b = 0.01$, and by {eq}`eq:bias-gain` it moves the mean of every sample by $-0.27$, as printed above, and a pixel that stands alone by $-0.015$: each step adds its push. While noise leads the mean, the denoiser pulls it back in part. Below $t = 656$ the mean stands out from the noise, the denoiser takes a shifted color for the picture's own, and nothing pulls it back. A loss hardly feels $b$, so the weights wander along it from step to step. That predicts a cast that differs from checkpoint to checkpoint, that is common to all pictures of one checkpoint, and whose jumps an average over checkpoints takes away.
 #
-# Let us see it happen. A small network learns colored shapes of 8×8 pixels for a few seconds, with a constant learning rate, and we keep the weights of several steps: as they are, and averaged (EMA, chapter 13). From each we draw the same hundred pictures, from the same noise, and compare their mean color with the data's.
+# Let us see it happen. A small network learns colored shapes of 8×8 pixels for a few seconds, with a constant learning rate, and we keep the weights of several steps: as they are, and averaged (EMA, {eq}`eq:memory-weights` of chapter 13). From each we draw the same hundred pictures, from the same noise, and compare their mean color with the data's.
 
 # %%
 from copy import deepcopy
@@ -1022,7 +1056,7 @@ for weights in kept:
 casts = torch.stack(casts).reshape(len(stops), 2, 3)
 scores = torch.stack(scores).reshape(len(stops), 2, 3)
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Two panels, as they are and averaged. Each shows the shift of the mean of 100 samples against the training step, from 150 to 500, with one line for each of red, green and blue. In the left panel the lines go up and down from one stop to the next. In the right panel the three lines fall together without a jump and stay above zero."}, "figure": {"name": "fig-cast", "caption": "The color cast of one training: mean color of 100 samples minus that of the data, for weights as they are (left) and averaged (right). All samples are drawn from the same noise, so that only the weights differ. Dotted: two standard errors of the data's own pictures."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Two panels, as they are and averaged. Each shows the shift of the mean of 100 samples against the training step, from 150 to 500, with one line for each of red, green and blue. In the left panel the lines go up and down from one stop to the next. In the right panel the three lines fall together without a jump and stay above zero."}, "figure": {"name": "fig-cast", "caption": "The color cast of one training: mean color of 100 samples minus that of the data, for weights as they are (left) and averaged (right). All samples are drawn from the same noise, so that only the weights differ. Dotted: two standard errors of the mean of 100 pictures of the data."}}
 fig, axes = plt.subplots(1, 2, figsize=(6.6, 3), sharey=True)
 channel = (("red", "o-"), ("green", "s--"), ("blue", "^:"))
 colors = ("#C62828", "#2E7D32", "#1565C0")
@@ -1067,17 +1101,17 @@ fell = casts[-1, 1].mean() < 0.7 * casts[1, 1].mean()
 print("averaged cast falls with training:", bool(fell))
 
 # %% [markdown]
-# All of this was drawn with $\hat x_0$ clipped to the range of the data, so clipping does not cure the cast: no single value is out of range. Two parts can be told apart. The averaged weights show a cast that falls with training; that part is undertraining, and more steps remove it. The weights as they are jump around it, in 25 steps more than twice as far as the averages do; that part is noise of the last few steps, and averaging removes it. A mean of a hundred pictures has a small error bar, so both are many standard errors large. What the report saw is such a checkpoint: trained for few epochs, without averaging.
+# All of this was drawn with $\hat x_0$ clipped to the range of the data. A cast needs no value out of range, so clipping does not cure it. Two parts can be told apart. The averaged weights show a cast that falls with training: the network has not learned the color yet. The weights as they are jump around it, in 25 steps more than twice as far as the averages do: that is noise of the last few steps, and averaging smooths it. A mean of a hundred pictures has a small error bar, and the largest of the late casts is more than five of them. The report's checkpoints, after few epochs, can have both parts.
 #
 # ## Where tutorials go wrong
 #
-# *FIDs of a hundred pictures, compared.* The report picks epoch 25, with 205.01. Let the six checkpoints be *equally good*, and each measured value be normal around one mean with the standard deviation $\sigma$. The smallest of six is then below that mean, by
+# *FIDs of a hundred pictures, compared.* The report picks epoch 25, with 205.01. Let the six checkpoints be *equally good*, and each measured value be normal around one mean with the standard deviation $\sigma$. In units of $\sigma$ the six are then standard normal numbers $z_i$, with the density $\varphi$ and the distribution function $\Phi$. The smallest is expected at
 #
 # $$
 # \mathbb E\min_{i \le 6} z_i = -6\int z\,\varphi(z)\,\Phi(z)^5\,dz \approx -1.267 ,
 # $$ (eq:best-of-six)
 #
-# in units of $\sigma$. For the smallest of six to lie at $z$, one of the six must lie there and five above; by the symmetry of the normal distribution this is the mirror image of the largest, with the density $6\varphi(z)\Phi(z)^5$.
+# since for the *largest* to lie at $z$, one of the six must lie there and five below, so its density is $6\varphi(z)\Phi(z)^5$, and the smallest is its mirror image.
 
 # %% tags=["claim"]
 z = torch.linspace(-9, 9, 20_001).double()
@@ -1096,7 +1130,7 @@ claim(
 )
 
 # %% [markdown]
-# So choosing the best of six promises a gain of $1.27\,\sigma$ that nobody made. How large is $\sigma$? Take our model, one and the same, and measure it six times with a hundred pictures each. The cell also has the other slips of this list.
+# So choosing the best of six promises a gain of $1.27\,\sigma$ that nobody made. The report's six values have the mean 227 and the standard deviation 21, and the best is 22 below the mean: no more than six equally good checkpoints would show. Now take our model, one and the same, and measure it six times with a hundred pictures each. The next cells also have the other slips of this list.
 
 # %% tags=["nbval-check-output"]
 hundred = torch.tensor([judge(part) for part in F.split(n // 6)])
@@ -1134,11 +1168,11 @@ print("real digits without threes worse too:", worse)
 #
 # *The best of many checkpoints.* Six measurements of one and the same model differ by more than a fifth, and every one is worse than what all pictures together say. Choose on one set of samples and report on another.
 #
-# *Another network, other numbers.* A classifier that differs in its seed and the length of its training has other features, and the table another number. Published FIDs are comparable only for the same file of weights.
+# *Another network, other numbers.* A classifier that differs in its seed and the length of its training has other features, and gives another number. Published FIDs are comparable only for the same file of weights.
 #
-# *Another resizing.* Real digits, enlarged to twice the size and reduced again, look the same and are farther from real digits than our samples are. A careless resize, or none where the reference had one, can cost more than the model does. (`evaluation.inception` hands bytes to a network that resizes by itself, the same way for all.)
+# *Another resizing.* Real digits, enlarged to twice the size and reduced again, look nearly the same and are farther from real digits than our samples are. A careless resize, or none where the reference had one, can cost more than the model does. (`evaluation.inception` hands bytes to a network that resizes by itself, the same way for all.)
 #
-# *A trusted number that hides a class.* Without a single three, real digits also score worse than our model. FD sees such a loss; it cannot say what is missing, and recall can.
+# *A number without a reason.* Without a single three, real digits also score worse than our model. FD sees such a loss, but cannot say whether something is missing or made up. Precision and recall ask the two questions apart.
 #
 # *The root of the product.* Many programs compute the root of $C_1 C_2$ in place of that in {eq}`eq:frechet`. On paper its trace is the same: $C_1 C_2$ and $C_1^{1/2}C_2C_1^{1/2}$ have the same eigenvalues. But the product is not symmetric, and with fewer pictures than features it has eigenvalues that are zero up to rounding. Their roots are of the size of the root of rounding, and imaginary where rounding made them negative. The programs then drop an imaginary part or add something to the diagonal. The sum of singular values needs neither.
 
@@ -1302,11 +1336,14 @@ check.gray(share_lost)
 #
 # $$
 # \begin{aligned}
-# \text{distance} \quad & \lVert m_1 - m_2\rVert^2 + \operatorname{tr}\bigl(C_1 + C_2 - 2(C_1^{1/2}C_2C_1^{1/2})^{1/2}\bigr)\\
-# \text{its floor} \quad & \Bigl(\frac1N + \frac1M\Bigr)\Bigl(\frac32\operatorname{tr}C + \sum_{i<j}\frac{\lambda_i\lambda_j}{\lambda_i+\lambda_j}\Bigr)\\
-# \text{without bias} \quad & 2\,\mathrm{FD}_N - \mathrm{FD}_{N/2}\\
-# \text{error bar} \quad & \text{leave out a tenth at a time}\\
-# \text{wrong start} \quad & \text{the mean color loses } S/(1+S),\ \ S = v\,(1 + (d-1)\rho)\,\mathrm{SNR}(T)
+# \text{distance}\ \ & \lVert m_1 - m_2\rVert^2 + \operatorname{tr}(C_1 + C_2)\\
+# & {} - 2\operatorname{tr}(C_1^{1/2}C_2\,C_1^{1/2})^{1/2}\\
+# \text{floor}\ \ & \bigl(\tfrac1N + \tfrac1M\bigr)\,\cdot\\
+# & \Bigl(\tfrac32\operatorname{tr}C + \sum_{i<j}\tfrac{\lambda_i\lambda_j}{\lambda_i+\lambda_j}\Bigr)\\
+# \text{no bias}\ \ & 2\,\mathrm{FD}_N - \mathrm{FD}_{N/2}\\
+# \text{error bar}\ \ & \text{leave out a tenth at a time}\\
+# \text{wrong start}\ \ & \text{the mean loses } S/(1+S) ,\\
+# & S = v\,(1 + (d-1)\rho)\,\mathrm{SNR}(T)
 # \end{aligned}
 # $$
 #
