@@ -176,7 +176,7 @@ function frechetPlot() {
     "p",
     { class: "ex-legend" },
     line("data", "same distribution, dots"),
-    line("seen", "true distance apart, crosses"),
+    line("dotted", "true distance apart, crosses"),
   );
   const draw = (now) => {
     drawMarks(now);
