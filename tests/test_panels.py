@@ -49,7 +49,8 @@ def denoise():
 
 @pytest.fixture
 def model(denoise):
-    return Model(recipes.find("small_digits"), SCHEDULE, denoise, torch.device("cpu"))
+    recipe = recipes.find("small_digits")
+    return Model(recipe, SCHEDULE, denoise, torch.device("cpu"), torch.nn.Identity())
 
 
 @pytest.fixture

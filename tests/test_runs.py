@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -160,3 +161,16 @@ def test_a_run_tells_the_losses_by_time(monkeypatch):
     _, about = runs.once(SMALL)
     assert [step for step, _ in about["losses_by_time"]] == [6, 12]
     assert all(len(row) == 20 for _, row in about["losses_by_time"])
+
+
+def test_the_recent_loss_is_the_mean_of_the_last_twentieth():
+    losses = [[step, float(step)] for step in range(1, 61)]
+    assert runs.recent(losses) == pytest.approx((58 + 59 + 60) / 3)
+    assert runs.recent(losses[:7]) == 7.0
+
+
+def test_a_new_run_has_taken_no_time_yet(monkeypatch):
+    """What it took is added up from zero: less than what passed here."""
+    start = time.perf_counter()
+    _, about = runs.once(SMALL)
+    assert 0 < about["seconds"] < time.perf_counter() - start
