@@ -74,6 +74,12 @@ def nothing_left(folder: Path) -> bool:
     return not folder.exists() or list(folder.iterdir()) == []
 
 
+def test_a_bar_shows_how_far_a_download_is(answers, capfd):
+    answers["/file.bin"] = (200, BODY, None)
+    downloads.fetch(source(answers.url), "file.bin")
+    assert "100%" in capfd.readouterr().err
+
+
 def test_a_file_is_fetched_once(answers):
     answers["/a/file.bin"] = (200, BODY, None)
     path = downloads.fetch(source(answers.url + "a/"), "file.bin")
