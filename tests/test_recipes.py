@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ddpm_lib import recipes
+from ddpm_lib import data, recipes
 from ddpm_lib.networks.tiny import MLP
 from ddpm_lib.recipes import RECIPES, Part
 
@@ -68,6 +68,22 @@ def test_digits_are_parted_at_random_with_their_labels():
     of = {bytes(p.numpy()): int(y) for p, y in zip(every, whole.labels, strict=True)}
     assert [of[bytes(p.numpy())] for p in found.train] == found.labels.tolist()
     assert found.labels.bincount().min() > 100  # no class is only in the test part
+
+
+def test_a_tenth_of_the_digits_is_kept_apart():
+    found = recipes.DATA["digits"]()
+    assert (len(found.train), len(found.test)) == (1618, 179)
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10"])
+def test_published_sets_keep_their_own_test_pictures_apart(monkeypatch, name):
+    def load(test=False):
+        pixels = torch.full((3, 1, 4, 4), 7 if test else 5, dtype=torch.uint8)
+        return data.Pictures(pixels, torch.arange(3))
+
+    monkeypatch.setattr(data, name, load)
+    found = recipes.DATA[name]()
+    assert (found.train == 5).all() and (found.test == 7).all()
 
 
 def test_examples_of_another_shape_are_refused():
