@@ -79,7 +79,7 @@ def test_a_tenth_of_the_digits_is_kept_apart():
 def test_published_sets_keep_their_own_test_pictures_apart(monkeypatch, name):
     def load(test=False):
         pixels = torch.full((3, 1, 4, 4), 7 if test else 5, dtype=torch.uint8)
-        return data.Pictures(pixels, torch.arange(3))
+        return data.Pictures(pixels, torch.arange(3), ("a", "b", "c"))
 
     monkeypatch.setattr(data, name, load)
     found = recipes.DATA[name]()
