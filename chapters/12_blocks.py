@@ -161,7 +161,7 @@ claim(
     want=g**L,
     rejects={
         "the length, not its square": g ** (L / 2),
-        "gains add": 1 - L * (1 - g),
+        "gains add": L * g,
         "the variance of an entry as the gain": (g / 24) ** L,
     },
 )
@@ -351,11 +351,6 @@ def with_norms(network, make):
             if isinstance(child, nn.GroupNorm):
                 setattr(part, name, make(child))
     return network
-
-
-def instance_norm(norm):
-    C = norm.num_channels
-    return nn.GroupNorm(C, C, affine=norm.affine)
 
 
 def group_width(channels):
@@ -1016,7 +1011,11 @@ for side, C in ((4, 48), (8, 24), (16, 64), (32, 32), (64, 32)):
 
 
 # %%
-def unet(net, x_t, t, skip=1.0):
+def beside(below, d, x):
+    return [below, d]
+
+
+def unet(net, x_t, t, join=beside):
     """eps_hat.  x_t: (B, C, H, W), t: (B,)"""
     emb = net.time(t)
 
@@ -1025,14 +1024,14 @@ def unet(net, x_t, t, skip=1.0):
             return net.bottom(x, emb)
         d = net.down[level](x, emb)
         below = net.grow[-1 - level](u(net.shrink[level](d), level + 1))
-        both = torch.cat([below, skip * d], dim=1)
+        both = torch.cat(join(below, d, x), dim=1)
         return net.up[-1 - level](both, emb)
 
     return net.head(u(net.stem(x_t)))
 
 
 # %% [markdown]
-# (The argument `skip` is for later, when we switch the skips off.) The library unrolls the recursion into two loops and a list of skips: what the way down appends, the way up pops, the last first.
+# (The argument `join` is for later, when we switch the skips off.) The library unrolls the recursion into two loops and a list of skips: what the way down appends, the way up pops, the last first.
 
 # %%
 print(inspect.getsource(UNet.forward))
@@ -1044,20 +1043,8 @@ net = drawn(UNet(1, [8, 12, 16])).double()
 x_t, t = torch.randn(3, 1, 8, 8, **wide), torch.tensor([5, 300, 900])
 
 
-def slipped(join, before=False):
-    """The U with another way to join what comes from below and d."""
-    emb = net.time(t)
-
-    def u(x, level=0):
-        if level == len(net.down):
-            return net.bottom(x, emb)
-        d = net.down[level](x, emb)
-        below = net.grow[-1 - level](u(net.shrink[level](d), level + 1))
-        return net.up[-1 - level](
-            torch.cat(join(below, x if before else d), dim=1), emb
-        )
-
-    return net.head(u(net.stem(x_t)))
+def no_skip(below, d, x):
+    return [below, 0 * d]
 
 
 with torch.no_grad():
@@ -1066,12 +1053,15 @@ with torch.no_grad():
         got=net(x_t, t),
         want=unet(net, x_t, t),
         rejects={
-            "the two exchanged": slipped(lambda below, d: [d, below]),
-            "no skip": unet(net, x_t, t, skip=0.0),
-            "beside itself": slipped(lambda below, d: [below, below]),
-            "the skip taken before the blocks": slipped(
-                lambda below, d: [below, d], before=True
-            ),
+            name: unet(net, x_t, t, join)
+            for name, join in {
+                "the two exchanged": lambda below, d, x: [d, below],
+                "no skip": no_skip,
+                "beside itself": lambda below, d, x: [below, below],
+                "the skip taken before the blocks": (
+                    lambda below, d, x: [below, x]
+                ),
+            }.items()
         },
         atol=1e-10,
     )
@@ -1318,7 +1308,7 @@ from ddpm_lib.networks.tiny import tiny
 
 class NoSkip(UNet):
     def forward(self, x_t, t):
-        return unet(self, x_t, t, skip=0.0)
+        return unet(self, x_t, t, no_skip)
 
 
 class Nothing(nn.Module):
@@ -1527,34 +1517,8 @@ for name, function in (("published", published), ("ours", ours)):
 # %% [markdown]
 # The published block returns the same numbers, to rounding, for twice the contrast, another color and another time (as long as $1 + \gamma$ keeps its sign). It trains, and its loss goes down, because much can be said about the noise without the three.
 #
-# *Beside itself.* The same UNet joins the bottom with itself, as in {eq}`eq:joined-with-itself`. With $K'$ and $K''$ for the halves of a kernel $K$:
+# *Beside itself.* The same UNet joins the bottom with itself, and half of the weights of the next convolution are superfluous: that is {eq}`eq:joined-with-itself` of chapter 11.
 #
-# $$
-# K\begin{bmatrix} x\\ x\end{bmatrix} = K' x + K'' x = (K' + K'')\,x .
-# $$ (eq:self-concat)
-#
-# Nothing fails, but half of the weights are superfluous: the 1024 input channels of that convolution could be 512.
-
-# %% tags=["claim"]
-torch.manual_seed(27)
-K = torch.randn(5, 12, 3, 3, **wide)
-x = torch.randn(2, 6, 8, 8, **wide)
-claim(
-    "eq:self-concat",
-    got=F.conv2d(torch.cat([x, x], dim=1), K),
-    want=F.conv2d(x, K[:, :6] + K[:, 6:]),
-    rejects={
-        "the first half decides": F.conv2d(x, K[:, :6]),
-        "the average of the halves": F.conv2d(
-            x, (K[:, :6] + K[:, 6:]) / 2
-        ),
-    },
-)
-
-# %% tags=["nbval-check-output"]
-print(f"superfluous: {9 * 1024 * 512:,} weights")
-
-# %% [markdown]
 # *Layers that are there and not used.* A class is named for the attention that its listing has commented out. Another program defines a norm in its attention and never calls it. A third has hundreds of thousands of parameters that no gradient ever reaches, as many as a map of the time from 256 numbers to 1024 and back. None of these fails, since a layer that is not called costs nothing but memory. They are found by asking which parameters never get a gradient. The cell plants two of them in our network and asks, after one step and after three.
 
 
