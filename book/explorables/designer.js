@@ -47,7 +47,7 @@ export function designer(stage, { second_moment }) {
     parts.forEach((part) => part.draw(now));
   };
   const parts = [shapes, controls, plots, verdict].map((part) => part(change));
-  stage.append(element("div", { class: "ex-designer" }, ...parts.map((part) => part.node)));
+  stage.append(element("div", { class: "ex-designer ex-group" }, ...parts.map((part) => part.node)));
   change({});
 }
 

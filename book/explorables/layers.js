@@ -98,7 +98,8 @@ function timeSlider({ T, times }, state, change) {
 /** The layers as buttons along the U; arrow keys go along it. */
 function uShape({ layers: all }, state, change) {
   const buttons = all.map(({ name }, i) => {
-    const one = button("", () => change({ layer: i }), `ex-option ex-layers-at-${name}`);
+    const one = button("", () => change({ layer: i }), "ex-option");
+    one.style.gridArea = name; // of the U that the stylesheet draws
     one.append(...named(name));
     return one;
   });

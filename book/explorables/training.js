@@ -70,7 +70,7 @@ function controls({ steps }, state, change) {
     time.set(state.row, text);
     view.set(state.view, "Shown");
   };
-  const node = element("div", { class: "ex-training" }, element("div", {}, view.node), time.node);
+  const node = element("div", { class: "ex-training ex-group" }, element("div", {}, view.node), time.node);
   return { node, draw };
 }
 
