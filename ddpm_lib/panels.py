@@ -1,24 +1,14 @@
 """Live panels for one's own model: sliders in a notebook, and pictures to scrub on a page.
 
 One call serves both. Where a kernel runs, the panel is made of ipywidgets; on a page, a slider goes
-over a handful of pictures that the same functions drew beforehand.
-
-What a panel computes is a generator, and the notebook's page drives it: each tick, a message from
-the browser, lets it run for a moment. So a later move of a slider finds the kernel free, and takes
-the place of an earlier one at its next step; and where nobody watches, nothing runs. A thread would
-do the first as well, but Colab does not show what a thread sends.
+over a handful of pictures that the same functions drew beforehand. How a later move of a slider
+takes the place of an earlier one: see `live`.
 """
 
-import base64
-import html
-import io
 import math
-import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from threading import Lock
 from typing import Any, NamedTuple
 
 import imageio.v3 as iio
@@ -26,11 +16,11 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
-from PIL import Image
 from torch import Tensor
 
-from ddpm_lib import bound, diffusion, plotting
-from ddpm_lib.explore import Explorable, explorable
+from ddpm_lib import bound, diffusion, live, plotting
+from ddpm_lib.explore import Explorable
+from ddpm_lib.live import Drawing, Job, Panel
 from ddpm_lib.plotting import GRAY, MODEL
 from ddpm_lib.recipes import Model
 from ddpm_lib.runs import BINS, LossesByTime
@@ -38,37 +28,11 @@ from ddpm_lib.sampling import ddim, sample, strided
 from ddpm_lib.schedules import Schedule, cosine, linear
 from ddpm_lib.training import Record
 
-SLICE = 0.2  # seconds for which one tick computes; a moved slider waits no longer, but for one step
-PAUSE = 20  # milliseconds from a tick to the next, if the kernel is done by then
 ACROSS = 8  # pictures in a row
 OFTEN = 0.5  # seconds at least from one sentence of a monitor to the next
 SHARE = 10  # pauses between its pictures, in times that drawing one takes: it costs a tenth at most
 MOMENTS = 6  # of a training, for the page
 READINGS = 20  # of its losses by time
-
-
-class Drawing(NamedTuple):
-    """What a panel shows for one setting of its sliders."""
-
-    picture: bytes  # PNG
-    sentence: str
-
-
-# After each step, a function that draws how far it is: most of them are never called.
-Job = Iterator[Callable[[], Drawing]]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Widgets and a page that needs none, in one output: who shows it takes what it can."""
-
-    alt: str
-    widget: Any = field(repr=False)
-    page: Explorable | None = field(repr=False)  # None while a training goes on
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        bundle = self.widget._repr_mimebundle_() | {"text/plain": repr(self)}
-        return bundle | ({} if self.page is None else {"text/html": self.page.source})
 
 
 # Sampling
@@ -86,7 +50,7 @@ def sampling(model: Model, n: int = 16, frames: Sequence[int] = (1, 2, 4, 8, 16,
             "plotting.trajectories draws points"
         )
     compute = partial(_samples, model, n)
-    drawings = [_last(compute(steps=steps, eta=0.0, seed=0)) for steps in frames]
+    drawings = [live.last(compute(steps=steps, eta=0.0, seed=0)) for steps in frames]
     from ipywidgets import FloatSlider, IntSlider, SelectionSlider
 
     choices = sorted({k for k in (1, 2, 4, 8, 16, 32, 64, 125, 250, 500) if k < T} | {*frames, T})
@@ -96,7 +60,7 @@ def sampling(model: Model, n: int = 16, frames: Sequence[int] = (1, 2, 4, 8, 16,
         "seed": IntSlider(min=0, max=99, value=0, description="seed"),
     }
     alt = f"{n} pictures drawn by {recipe.name}, and the model's guesses on the way to the first"
-    page = _page(
+    page = live.page(
         drawings,
         label="steps",
         values=[f"{steps} of {T}" for steps in frames],
@@ -105,7 +69,7 @@ def sampling(model: Model, n: int = 16, frames: Sequence[int] = (1, 2, 4, 8, 16,
         "(−1 black … 1 white). The noise is the same for any number of steps. In a running "
         "notebook, this cell has sliders for the steps, η and the seed.",
     )
-    return Panel(alt, _live(controls, compute, drawings[-1]), page)
+    return Panel(alt, live.box(controls, compute, drawings[-1]), page)
 
 
 def _samples(model: Model, n: int, *, steps: int, eta: float, seed: int) -> Job:
@@ -162,7 +126,7 @@ def schedules(x_0: Tensor, frames: Sequence[int] = (50, 100, 200, 400, 700, 1000
     diffusion.check(x_0, "x_0")
     compute = partial(_tables, x_0.double())
     betas = {"beta_1": 1e-4, "beta_T": 0.02}
-    drawings = [_last(compute(shape="linear", T=T, **betas)) for T in frames]
+    drawings = [live.last(compute(shape="linear", T=T, **betas)) for T in frames]
     from ipywidgets import FloatLogSlider, IntSlider, ToggleButtons
 
     controls = {
@@ -178,7 +142,7 @@ def schedules(x_0: Tensor, frames: Sequence[int] = (50, 100, 200, 400, 700, 1000
 
     controls["shape"].observe(match, "value")
     alt = "two curves of a noise schedule over t / T: alpha bar and the logarithm of the SNR"
-    page = _page(
+    page = live.page(
         drawings,
         label="T",
         values=[str(T) for T in frames],
@@ -187,7 +151,7 @@ def schedules(x_0: Tensor, frames: Sequence[int] = (50, 100, 200, 400, 700, 1000
         "and in gray the cosine schedule. In a running notebook, this cell has controls for the "
         "shape, <i>T</i> and the two ends.",
     )
-    return Panel(alt, _live(controls, compute, drawings[-1]), page)
+    return Panel(alt, live.box(controls, compute, drawings[-1]), page)
 
 
 def _tables(x_0: Tensor, *, shape: str, T: int, beta_1: float, beta_T: float) -> Job:
@@ -197,11 +161,11 @@ def _tables(x_0: Tensor, *, shape: str, T: int, beta_1: float, beta_T: float) ->
         f"After {T} steps of the {shape} schedule, ᾱ_T is {_short(schedule.alpha_bar[-1])}, and "
         f"the prior costs L_T = {_short(bits)} bits per dimension: what x_T still tells about x_0."
     )
-    yield lambda: Drawing(_png(_curves(schedule, f"{shape}, T = {T}")), sentence)
+    yield lambda: Drawing(live.png(_curves(schedule, f"{shape}, T = {T}")), sentence)
 
 
 def _curves(schedule: Schedule, name: str) -> Figure:
-    figure = _plain(6, 2.8)
+    figure = live.plain(6, 2.8)
     left, right = figure.subplots(1, 2, sharex=True)
     figure.subplots_adjust(0.07, 0.19, 0.98, 0.89)
     left.set(title=r"$\overline{\alpha}_t$", xlabel="$t/T$", ylim=(-0.03, 1.03))
@@ -243,7 +207,7 @@ def monitor(
     """
     from IPython.display import display
 
-    widget, view, words = _frame()
+    widget, view, words = live.frame()
     alt = "three curves of a training: the loss, the loss at each noise level, the learning rate"
     shown = display(Panel(alt, widget, None), display_id=True)  # None outside of a notebook
     history = History([], [], [], [])
@@ -254,10 +218,10 @@ def monitor(
     def tell(record: Record) -> None:
         history.losses.extend(torch.stack(waiting).tolist() if waiting else [])
         waiting.clear()
-        words.value = _words(_report(history, record, steps))
+        words.value = live.as_words(_report(history, record, steps))
 
     def draw() -> None:
-        view.value = _image(_png(_training(history, history, steps)), alt)
+        view.value = live.as_image(live.png(_training(history, history, steps)), alt)
 
     record = None
     try:
@@ -305,8 +269,8 @@ def _training_page(history: History, steps: int, alt: str) -> Explorable:
             "the last twentieth of them, and the learning rate is "
             f"{then.rates[-1]:.2g}."
         )
-        drawings.append(Drawing(_png(_training(then, history, steps)), sentence))
-    return _page(
+        drawings.append(Drawing(live.png(_training(then, history, steps)), sentence))
+    return live.page(
         drawings,
         label="after step",
         values=[str(stop) for stop in stops],
@@ -318,7 +282,7 @@ def _training_page(history: History, steps: int, alt: str) -> Explorable:
 
 def _training(history: History, whole: History, steps: int) -> Figure:
     """On axes that fit the whole of it."""
-    figure = _plain(6, 4.4)  # a constrained layout takes as long as the rest
+    figure = live.plain(6, 4.4)  # a constrained layout takes as long as the rest
     axes = figure.subplot_mosaic([["loss", "loss"], ["by time", "rate"]])
     figure.subplots_adjust(0.1, 0.12, 0.98, 0.94, wspace=0.3, hspace=0.55)
     window = min(20, 1 + steps // 50, len(history.losses))
@@ -357,139 +321,5 @@ def _recent(losses: Sequence[float]) -> float:
     return sum(last) / len(last)
 
 
-# What the panels are made of
-
-
-def _live(controls: Mapping[str, Any], compute: Callable[..., Job], first: Drawing) -> Any:
-    """The controls over what `compute` makes of their values, once one has been moved."""
-    from ipywidgets import Play, VBox
-
-    widget, view, words = _frame()
-    # Its button is hidden: it is here to call again and again. Before ipywidgets 8 it starts only
-    # when pressed, so there, as in Colab today, a moved slider is followed to the end at once.
-    clock = Play(max=2**31 - 1, interval=PAUSE, layout={"display": "none"})
-    moment = SLICE if "playing" in clock.traits() else math.inf
-    job: Job = iter(())
-    # JupyterLab brings a move in one thread while a tick still runs in another.
-    running, changing = Lock(), Lock()
-
-    def move(change: Any = None) -> None:
-        nonlocal job
-        with changing:
-            job = compute(**{name: control.value for name, control in controls.items()})
-            clock.playing = False  # a page that was loaded anew would miss that it still is True
-            clock.playing = True
-        tick()
-
-    def tick(change: Any = None) -> None:
-        nonlocal job
-        if not running.acquire(blocking=False):
-            return  # what runs stops by itself if there is a new job, and the next tick begins that
-        try:
-            mine = job
-            drawing, done = _advance(mine, moment, lambda: job is not mine)
-            with changing:
-                if job is mine and drawing is not None:
-                    show(drawing)
-                if job is mine and done:
-                    job = iter(())
-                    clock.playing = False
-        finally:
-            running.release()
-
-    def show(drawing: Drawing) -> None:
-        view.value = _image(drawing.picture, drawing.sentence)
-        words.value = _words(drawing.sentence)
-
-    show(first)
-    clock.observe(tick, "value")
-    for control in controls.values():
-        control.observe(move, "value")
-        control.layout.width = "min(100%, 480px)"
-    return VBox([*controls.values(), widget, clock])
-
-
-def _advance(job: Job, seconds: float, stopped: Callable[[], bool]) -> tuple[Drawing | None, bool]:
-    """Take steps for so long, one at least: what the latest shows, and whether there is no more."""
-    end, latest, done = time.perf_counter() + seconds, None, False
-    try:
-        while not done and not stopped():
-            draw = next(job, None)
-            latest, done = draw or latest, draw is None
-            if time.perf_counter() >= end:
-                break
-        return None if latest is None or stopped() else latest(), done
-    except Exception as error:
-        return Drawing(b"", f"This does not work: {error} ({type(error).__name__})"), True
-
-
-def _frame() -> tuple[Any, Any, Any]:
-    """A box with a place for a picture and one for words, and these two."""
-    from ipywidgets import HTML, VBox
-
-    view, words = HTML(), HTML()  # and not Image, which has no alternative text
-    return VBox([view, words]), view, words
-
-
-def _page(
-    drawings: Sequence[Drawing], *, label: str, values: Sequence[str], alt: str, caption: str
-) -> Explorable:
-    """A slider over drawings, which needs no kernel."""
-    frames = [
-        {"value": value, "picture": _uri(drawing.picture), "sentence": drawing.sentence}
-        for value, drawing in zip(values, drawings, strict=True)
-    ]
-    pixels = iio.imread(drawings[-1].picture, extension=".png")
-    height, width = pixels.shape[:2]
-    still = _plain(width / 200, height / 200)  # each pixel stays one
-    ax = still.add_axes((0, 0, 1, 1), frameon=False, xticks=[], yticks=[])
-    ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
-    size = {"width": width, "height": height}
-    return explorable(
-        "scrubber",
-        {"label": label, "frames": frames, "alt": alt, **size},
-        still=still,
-        alt=alt,
-        caption=caption,
-    )
-
-
-def _last(job: Job) -> Drawing:
-    *_, draw = job
-    return draw()
-
-
-def _png(figure: Figure) -> bytes:
-    """The figure in 16 colors, which is a quarter of the bytes."""
-    buffer, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150, facecolor="white")
-    with Image.open(buffer) as picture:
-        colors = picture.convert("RGB").quantize(
-            16, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
-        )
-    colors.save(small, "PNG", optimize=True)
-    return small.getvalue()
-
-
-def _image(png: bytes, alt: str) -> str:
-    if not png:
-        return ""
-    return f'<img src="{_uri(png)}" alt="{html.escape(alt)}" style="width: min(100%, 600px)">'
-
-
-def _words(sentence: str) -> str:
-    """As HTML, with an index for what follows an underscore."""
-    return re.sub(r"\b(\w)_(\w)\b", r"<i>\1</i><sub>\2</sub>", html.escape(sentence))
-
-
-def _uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
-
-
 def _short(value: float | Tensor) -> str:
     return f"{float(value):.2g}"
-
-
-def _plain(width: float, height: float) -> Figure:
-    """A figure of so many inches, without a layout engine, whatever the style."""
-    return Figure(figsize=(width, height), layout="none")  # type: ignore[arg-type]  # no stub has it

@@ -19,7 +19,7 @@ import pytest
 import torch
 import traitlets
 
-from ddpm_lib import bound, panels, plotting, recipes
+from ddpm_lib import bound, live, panels, plotting, recipes
 from ddpm_lib.diffusion import Prediction, signal_and_noise
 from ddpm_lib.recipes import Model
 from ddpm_lib.runs import BINS
@@ -56,7 +56,7 @@ def model(denoise):
 @pytest.fixture
 def panel(model, denoise, monkeypatch):
     """Of which every tick takes one step."""
-    monkeypatch.setattr(panels, "SLICE", 0.0)
+    monkeypatch.setattr(live, "SLICE", 0.0)
     panel = panels.sampling(model, n=3, frames=(1, 4))
     denoise.times.clear()
     return panel
@@ -216,7 +216,7 @@ def test_a_tick_that_comes_late_does_nothing(panel, denoise):
 
 def test_a_move_in_another_thread_stops_what_runs_at_its_next_step(model, denoise, monkeypatch):
     """JupyterLab answers the messages of widgets in several threads."""
-    monkeypatch.setattr(panels, "SLICE", math.inf)
+    monkeypatch.setattr(live, "SLICE", math.inf)
     panel = panels.sampling(model, n=3, frames=(1, 4))
     denoise.times.clear()
     inside, go_on = threading.Event(), threading.Event()
@@ -271,9 +271,9 @@ def test_a_browser_that_was_loaded_anew_hears_of_the_next_move(panel):
 
 
 def test_a_longer_moment_takes_more_steps(panel, model, denoise, monkeypatch):
-    monkeypatch.setattr(panels, "SLICE", 3.0)
+    monkeypatch.setattr(live, "SLICE", 3.0)
     now = iter(range(1000))
-    monkeypatch.setattr(panels, "time", SimpleNamespace(perf_counter=lambda: next(now)))
+    monkeypatch.setattr(live, "time", SimpleNamespace(perf_counter=lambda: next(now)))
     panel = panels.sampling(model, n=3, frames=(1, 4))
     denoise.times.clear()
     control(panel, "steps").value = 100
@@ -370,7 +370,7 @@ def test_pixels_are_refused():
 
 # ------------------------------------------------------------------------------ training
 
-draw = panels._png
+draw = live.png
 PNG = iio.imwrite("<bytes>", np.zeros((40, 60), np.uint8), extension=".png")
 WAITS = {"tolist", "item", "__float__", "__int__", "__bool__", "cpu", "numpy"}
 
@@ -403,7 +403,7 @@ def shown(monkeypatch):
         return SimpleNamespace(update=outputs.append)
 
     monkeypatch.setattr("IPython.display.display", display)
-    monkeypatch.setattr(panels, "_png", lambda figure: PNG)
+    monkeypatch.setattr(live, "png", lambda figure: PNG)
     return outputs
 
 
@@ -442,7 +442,7 @@ def test_a_picture_costs_a_tenth_of_the_time_at_most(shown, time, monkeypatch):
         time.now += 2.0  # what it takes
         return b""
 
-    monkeypatch.setattr(panels, "_png", draw)
+    monkeypatch.setattr(live, "png", draw)
     monkeypatch.setattr(panels, "_training_page", lambda *a: None)
     for _ in panels.monitor(told(100), 100):
         time.now += 1.0
@@ -459,7 +459,7 @@ def test_the_monitor_says_how_it_goes(shown, time):
 
 
 def test_the_monitor_ends_as_a_page(shown, monkeypatch):
-    monkeypatch.setattr(panels, "_png", draw)
+    monkeypatch.setattr(live, "png", draw)
     list(panels.monitor(told(60), 60))
     first, last = shown
     assert first.page is None
@@ -471,7 +471,7 @@ def test_the_monitor_ends_as_a_page(shown, monkeypatch):
 
 
 def test_the_page_of_a_training_does_not_depend_on_its_speed(shown, time, monkeypatch):
-    monkeypatch.setattr(panels, "_png", draw)
+    monkeypatch.setattr(live, "png", draw)
     monkeypatch.setattr(panels, "MOMENTS", 2)
     for pause in (0.0, 1.0):
         for _ in panels.monitor(told(5), 5):
@@ -522,14 +522,14 @@ def test_a_training_is_drawn_on_axes_for_the_whole_of_it():
         assert a.get_ylim() == b.get_ylim() and a.get_xlim()[1] == b.get_xlim()[1]
     lines = early.axes[0].lines
     assert len(lines[0].get_xdata()) < len(late.axes[0].lines[0].get_xdata())
-    assert io.BytesIO(panels._png(early)).getbuffer().nbytes < 30_000
+    assert io.BytesIO(live.png(early)).getbuffer().nbytes < 30_000
 
 
 def test_the_course_style_changes_no_layout(recwarn):
     """A warning would stand on the page, and fail the build."""
     with plt.rc_context():
         plotting.style()
-        figure = panels._plain(4, 2)
+        figure = live.plain(4, 2)
         figure.subplots_adjust(0.1, 0.2)
         figure.savefig(io.BytesIO())
     assert not recwarn.list
