@@ -476,7 +476,7 @@ claim(
 )
 
 # %% [markdown]
-# It is often called a deconvolution, as if it undid the convolution. It does not: a matrix of 3 rows and 6 columns has no inverse, and the claim rejects the nearest thing to one. Only the *shape* is undone. What it does have is the property of every transpose. Write $\langle u, v\rangle$ for the sum of the products of all entries. Then $\langle Mx, y\rangle = (Mx)^\top y = x^\top M^\top y$, and so
+# It is often called a deconvolution, as if it undid the convolution. It does not: a matrix of 3 rows and 6 columns has no inverse. Only the *shape* is undone. What it does have is the property of every transpose. Write $\langle u, v\rangle$ for the sum of the products of all entries. Then $\langle Mx, y\rangle = (Mx)^\top y = x^\top M^\top y$, and so
 #
 # $$
 # \bigl\langle \mathrm{conv}(x),\ y\bigr\rangle = \bigl\langle x,\ \mathrm{conv}^\top(y)\bigr\rangle .
@@ -495,7 +495,9 @@ claim(
     want=(x * up).sum(),
     rejects={
         "the kernel turned around": (x * turned).sum(),
-        "an inverse, so that both give x": x.square().sum(),
+        "the padding forgotten": (
+            x * F.conv_transpose2d(y, w, stride=2)[..., :8, :8]
+        ).sum(),
         "nearest pixels": (
             x * F.interpolate(y, scale_factor=2).sum(1, keepdim=True)
         ).sum(),
@@ -909,8 +911,8 @@ print(f"ten layers 3 wide: {receptive([(3, 1)] * 10)}")
 
 # %%
 z = torch.linspace(-10, 10, 20_001, dtype=torch.float64)
-phi_z = torch.exp(-z.square() / 2) / (2 * torch.pi) ** 0.5
-weight = phi_z * (z[1] - z[0])  # the density times the spacing
+density = torch.exp(-z.square() / 2) / (2 * torch.pi) ** 0.5
+weight = density * (z[1] - z[0])  # the density times the spacing
 g = torch.sigmoid(z)
 moment = 0.5 - (weight * z.square() * g * (1 - g)).sum()
 
@@ -957,7 +959,7 @@ for up, k, n in kinds:
         y = up(x, w, groups=20_000)[0, :, 3, 3]
     else:  # one window is enough
         y = (F.silu(z[:, :, :k, :k]) * w).sum((1, 2, 3))
-    outputs.append(y * (1 / moment / (n * C)) ** 0.5)
+    outputs.append(y * (2.8 / (n * C)) ** 0.5)
 claim(
     "eq:he",
     got=mean(torch.stack(outputs, 1).square()),
@@ -966,9 +968,8 @@ claim(
         "2, as for ReLU": torch.full((3,), 2 * moment.item()),
         "all 16 taps of the transposed": torch.tensor([1, 1, 1 / 4]),
         "k in the place of its square": torch.tensor([3.0, 4.0, 2.0]),
-        "PyTorch's own draw, 1 / 3n": torch.full(
-            (3,), moment.item() / 3
-        ),
+        "PyTorch's own draw, 1 / 3n": moment.item()
+        / torch.tensor([3, 3, 12]),
     },
 )
 
