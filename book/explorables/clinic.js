@@ -57,7 +57,7 @@ function typeset(text) {
 
 /** Build the explorable; data: { checks, bugs, patients, frames }, as in the chapter. */
 export function clinic(stage, data) {
-  const records = data.patients.map(() => ({ run: [], solved: false }));
+  const records = data.patients.map(() => ({ run: [], wrong: 0, solved: false }));
   const state = { patient: 0, said: "" };
   const change = (news) => {
     Object.assign(state, news);
@@ -160,12 +160,16 @@ function bench({ checks, bugs, patients }, state, records, change) {
 function verdict(data, state, records, change) {
   const { bugs, patients } = data;
   const names = bugs.map(({ name }, i) => element("option", { value: i }, name));
-  const list = element("select", { class: "ex-select", "data-lm-suppress-shortcuts": "true" }, ...names);
+  const none = element("option", { value: "" }, "choose …");
+  const list = element("select", { class: "ex-select", "data-lm-suppress-shortcuts": "true" }, none, ...names);
+  let shown; // the patient that the list is about
   const answer = () => {
     const { bug, number } = patients[state.patient];
+    if (list.value === "") return change({ said: "Choose a diagnosis first." });
     const chosen = Number(list.value);
     const right = chosen === bug;
     if (right) records[state.patient].solved = true;
+    else records[state.patient].wrong += 1; // it told the outcome of a check
     const said = right
       ? `✓ Patient ${number} has “${bugs[bug].name}”. Repair: ${bugs[bug].repair}.`
       : `✗ Patient ${number}: ${contradiction(data, bug, chosen)}`;
@@ -173,17 +177,23 @@ function verdict(data, state, records, change) {
   };
   const sentence = liveSentence();
   const question = element("p", { class: "ex-question" });
-  question.append("Which patient can you diagnose with a single check? For which do you need two?");
+  question.append("Which patient can you diagnose with a single check? For which do you need two? And how many does the healthy one take?");
   const draw = () => {
     const { number } = patients[state.patient];
     const solved = records.filter((record) => record.solved);
-    const used = solved.reduce((sum, record) => sum + record.run.length, 0);
-    const count = records[state.patient].run.length;
-    const score = `Solved: ${solved.length} of ${patients.length}, with ${used} checks.`;
-    const said = state.said || `Patient ${number}: ${count} checks run, no diagnosis yet.`;
+    const total = (count) => solved.reduce((sum, record) => sum + count(record), 0);
+    const checks = counted(total(({ run }) => run.length), "check");
+    const wrong = counted(total(({ wrong }) => wrong), "wrong diagnosis", "wrong diagnoses");
+    const score = `Solved: ${solved.length} of ${patients.length}, with ${checks} and ${wrong}.`;
+    const run = counted(records[state.patient].run.length, "check");
+    const said = state.said || `Patient ${number}: ${run} run, no diagnosis yet.`;
+    if (shown !== state.patient) list.value = "";
+    shown = state.patient;
     sentence.say(...typeset(`${said} ${score}`));
   };
   const label = element("label", {}, element("span", {}, "Diagnosis"), list);
   const form = element("div", { class: "ex-diagnosis" }, label, button("Is it?", answer));
   return { node: element("div", { class: "ex-words" }, form, sentence.node, question), draw };
 }
+
+const counted = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;

@@ -112,6 +112,8 @@ def test_from_patient_to_diagnosis(new_page, clinic):
     page.keyboard.press("Enter")
     assert "step mean: the error of a reverse step's mean" in sentence(page)
     assert page.locator(".ex-results li").count() == 1
+    page.get_by_role("button", name="Is it?").click()
+    assert sentence(page).startswith("Choose a diagnosis first.")
     answer = page.get_by_label("Diagnosis")
     right = NAMES[7]
     wrong = next(name for name in BUGS if name != right)
@@ -121,9 +123,10 @@ def test_from_patient_to_diagnosis(new_page, clinic):
     answer.select_option(label=right)
     page.get_by_role("button", name="Is it?").click()
     assert sentence(page).startswith(f"✓ Patient 7 has “{right}”.")
-    assert sentence(page).endswith("Solved: 1 of 21, with 1 checks.")
+    assert sentence(page).endswith("Solved: 1 of 21, with 1 check and 1 wrong diagnosis.")
     page.get_by_role("button", name="patient 8", exact=True).click()
     assert page.locator(".ex-results li").count() == 0
+    assert answer.input_value() == ""
 
 
 @pytest.mark.parametrize("width", [320, 360, 1280])
