@@ -2,7 +2,8 @@
 
 import { button, choice, curve, element, format, liveSentence, note, plot, randn, random, slider, symbol } from "./core.js";
 import { alphaBar, linearBeta } from "./schedules.js";
-import { sinusoidal, strided } from "./time.js";
+import { halves, mlp } from "./mlp.js";
+import { strided } from "./time.js";
 import { ddpmStep, walk } from "./walk.js";
 
 const POINTS = 320; // 40 for each of the eight clusters
@@ -12,74 +13,6 @@ const STRAY = 4; // widths from every center
 const STRIDES = [1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100, 200];
 
 // ------------------------------------------------------------------------------------------ numbers
-
-/** Numbers of 16 bits (IEEE 754 half precision, little-endian) in a packed uint8 tensor. */
-export function halves({ base64 }) {
-  const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
-  const view = new DataView(bytes.buffer);
-  return Float64Array.from({ length: bytes.length / 2 }, (_, i) => {
-    const bits = view.getUint16(2 * i, true);
-    const [exponent, fraction] = [(bits >> 10) & 31, (bits & 1023) / 1024];
-    const size = exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction;
-    return bits >> 15 ? -size : size;
-  });
-}
-
-/** networks.tiny.MLP for points in the plane; flat: its weights and biases, layer after layer. */
-export function mlp(flat, width) {
-  let used = 0;
-  const take = (count) => flat.subarray(used, (used += count));
-  const layers = [2 + width, width, width, width].map((inputs, i) => {
-    const outputs = i < 3 ? width : 2;
-    return { inputs, outputs, weight: take(outputs * inputs), bias: take(outputs) };
-  });
-  /** eps_hat of all points.  x_t: [x, y, x, y, ...]; one t for all of them */
-  return (x_t, t) => {
-    // The time is the same for all points, so its part of the first layer is summed once.
-    const [first, ...others] = layers;
-    const start = withTime(first, sinusoidal(width, t));
-    const [now, next] = [new Float64Array(width), new Float64Array(width)];
-    const out = new Float64Array(x_t.length);
-    for (let i = 0; i < x_t.length; i += 2) {
-      for (let j = 0; j < width; j++) {
-        const row = j * first.inputs;
-        now[j] = start[j] + first.weight[row] * x_t[i] + first.weight[row + 1] * x_t[i + 1];
-      }
-      for (const layer of others) {
-        silu(now);
-        multiply(layer, now, next);
-        now.set(next);
-      }
-      out[i] = next[0];
-      out[i + 1] = next[1];
-    }
-    return out;
-  };
-}
-
-function withTime({ inputs, outputs, weight, bias }, time) {
-  return Float64Array.from({ length: outputs }, (_, j) =>
-    time.reduce((sum, value, k) => sum + weight[j * inputs + 2 + k] * value, bias[j]),
-  );
-}
-
-function silu(values) {
-  for (let j = 0; j < values.length; j++) values[j] /= 1 + Math.exp(-values[j]);
-}
-
-function multiply({ inputs, outputs, weight, bias }, from, to) {
-  for (let j = 0; j < outputs; j++) {
-    // Four sums, since the next addition need not wait for the last; inputs is a multiple of 4.
-    let [p, q, r, s] = [bias[j], 0, 0, 0];
-    for (let k = 0, w = j * inputs; k < inputs; k += 4, w += 4) {
-      p += weight[w] * from[k];
-      q += weight[w + 1] * from[k + 1];
-      r += weight[w + 2] * from[k + 2];
-      s += weight[w + 3] * from[k + 3];
-    }
-    to[j] = p + q + (r + s);
-  }
-}
 
 /** The best denoiser for clusters of one width at equal distances from zero (chapter 9). */
 export function bestDenoiser(means, width, alpha_bar) {

@@ -120,13 +120,16 @@ def from_page(got):
 
 @pytest.fixture
 def layer(modules):
-    """layer(expression, x, module, more): what network.js makes of pictures x."""
+    """layer(expression, x, module, more): what the layers of the page make of pictures x."""
 
     def compute(expression, x, module=None, **more):
         given = {"x": to_page(x), "layers": packed(module or nn.ModuleDict()), **more}
         got = modules(
             "network",
-            f"""(() => {{
+            f"""(async () => {{
+              const files = ["network", "convolution", "products"];
+              const found = await Promise.all(files.map((file) => import(`/${{file}}.js`)));
+              const m = Object.assign({{}}, ...found);
               const layers = m.unpackLayers(input.layers);
               const x = {{ ...input.x, data: Float64Array.from(input.x.data) }};
               const out = {expression};
@@ -160,14 +163,17 @@ def test_the_weights_are_those_of_dequantize(modules, network, weights):
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(("rows", "outputs"), [(8, 8), (7, 6), (1, 96), (4, 1)])
 def test_linear(modules, rows, outputs, bias):
-    module = as_in_the_page(some(nn.ModuleDict({"a": nn.Linear(10, outputs, bias=bias)})))
+    module = some(nn.Linear(10, outputs, bias=bias)).double()
     x = torch.from_numpy(randn(1, rows * 10)).reshape(rows, 10)
     got = modules(
-        "network",
-        "[...m.linear(m.unpackLayers(input.layers).a, Float64Array.from(input.x), 10)]",
-        {"layers": packed(module), "x": x.flatten().tolist()},
+        "products",
+        "[...m.linear(input.layer, Float64Array.from(input.x), 10)]",
+        {
+            "layer": {name: w.flatten().tolist() for name, w in module.named_parameters()},
+            "x": x.flatten().tolist(),
+        },
     )
-    same(torch.tensor(got, dtype=x.dtype).reshape(rows, outputs), module["a"](x))
+    same(torch.tensor(got, dtype=x.dtype).reshape(rows, outputs), module(x))
 
 
 @pytest.mark.parametrize(
@@ -277,7 +283,7 @@ def test_other_networks(layer, build):
 
 def page_draws(modules, weights, settings, seed, count):
     got = modules(
-        "digits",
+        "drawing",
         """(async () => {
           const { alphaBar, cosineBeta } = await import("/schedules.js");
           const { unet, unpackLayers } = await import("/network.js");
@@ -365,14 +371,14 @@ def test_32_bits_draw_them_too(modules, twin, weights):
 
 def test_pictures_side_by_side(modules):
     pictures = torch.from_numpy(randn(1, 16 * 64)).reshape(4, 4, SIDE, SIDE)
-    got = modules("digits", "[...m.mosaic(input, 16)]", pictures.flatten().tolist())
+    got = modules("drawing", "[...m.mosaic(input, 16)]", pictures.flatten().tolist())
     want = torch.full((4, SIDE + 2, 4, SIDE + 2), -1.0).double()
     want[:, :SIDE, :, :SIDE] = pictures.permute(0, 2, 1, 3)
     assert got == want.reshape(4 * (SIDE + 2), -1)[:WIDE, :WIDE].flatten().tolist()
 
 
 def test_the_distance_is_a_root_mean_square(modules):
-    assert modules("digits", "m.distance([1, 2, 3, 4], [1, 2, 3, 8])") == 2
+    assert modules("drawing", "m.distance([1, 2, 3, 4], [1, 2, 3, 8])") == 2
 
 
 # ----------------------------------------------------------------------------- the figure in a page

@@ -53,7 +53,7 @@ def apply(layer, x):
 def test_sizes_and_taps_are_those_of_torch(modules):
     cases = [[n, layer] for n in (5, 6, 9) for layer in LAYERS]
     got = modules(
-        "receptive", "input.map(([n, layer]) => [m.sizeAfter(n, layer), m.taps(n, layer)])", cases
+        "arithmetic", "input.map(([n, layer]) => [m.sizeAfter(n, layer), m.taps(n, layer)])", cases
     )
     for (n, layer), (size, taps) in zip(cases, got, strict=True):
         want = apply(layer, torch.ones(1, 1, n))[0, 0]
@@ -64,7 +64,7 @@ def test_sizes_and_taps_are_those_of_torch(modules):
 def test_the_two_sizes_have_names(modules):
     down = "m.convSize(29, { kernel: 4, stride: 2, padding: 1 })"
     up = "m.transposedSize(7, { kernel: 3, stride: 2, padding: 1, extra: 1 })"
-    assert modules("receptive", f"[{down}, {up}]") == [14, 14]
+    assert modules("arithmetic", f"[{down}, {up}]") == [14, 14]
 
 
 @pytest.mark.parametrize("size", [8, 28, 32])
@@ -72,7 +72,7 @@ def test_the_two_sizes_have_names(modules):
 def test_what_reaches_a_pixel_is_what_torch_differentiates(modules, size, levels):
     options = {"levels": levels, "down": conv(4, 2, 1), "up": transposed(4, 2, 1, 0)}
     layers, sizes, sets = modules(
-        "receptive",
+        "arithmetic",
         "(() => { const layers = m.chain(input.options);"
         "const { sizes } = m.sizesOf(input.size, layers);"
         "return [layers, sizes, m.reach(sizes, layers, input.i)]; })()",
@@ -89,7 +89,7 @@ def test_what_reaches_a_pixel_is_what_torch_differentiates(modules, size, levels
 
 def test_the_receptive_field_of_a_stack(modules):
     stack = [conv(3, 1, 0), conv(4, 2, 0), conv(3, 1, 0), conv(4, 2, 0), conv(3, 1, 0)]
-    got = modules("receptive", "m.receptiveField(input)", stack)
+    got = modules("arithmetic", "m.receptiveField(input)", stack)
     x = torch.ones(1, 1, 101, dtype=torch.float64, requires_grad=True)
     y = x
     for layer in stack:
@@ -102,7 +102,7 @@ def test_the_receptive_field_of_a_stack(modules):
 def test_a_size_that_does_not_fit_is_found(modules, size, levels, skip):
     options = {"levels": levels, "down": conv(4, 2, 1), "up": transposed(4, 2, 1, 0)}
     got = modules(
-        "receptive",
+        "arithmetic",
         "m.sizesOf(input.size, m.chain(input.options))",
         {"options": options, "size": size},
     )

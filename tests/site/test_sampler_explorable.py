@@ -81,7 +81,7 @@ def html(data):
 
 def test_halves_are_the_numbers_of_torch(modules):
     numbers = torch.tensor([0.0, 1.0, -2.5, 1e-7, -6e-5, 65504.0, 0.1, 3.14159]).half()
-    got = modules("sampler", "[...m.halves(input)]", explore._packed(numbers.view(torch.uint8)))
+    got = modules("mlp", "[...m.halves(input)]", explore._packed(numbers.view(torch.uint8)))
     assert got == numbers.double().tolist()
 
 
@@ -89,7 +89,7 @@ def test_halves_are_the_numbers_of_torch(modules):
 def test_the_network_is_that_of_the_library(modules, network, weights, t):
     x_t = torch.from_numpy(randn(t, 40)).reshape(20, 2)
     got = modules(
-        "sampler",
+        "mlp",
         "[...m.mlp(m.halves(input.weights), input.hidden)(Float64Array.from(input.x), input.t)]",
         {
             "weights": explore._packed(weights),
@@ -162,10 +162,11 @@ def test_the_page_draws_the_points_of_the_library(  # noqa: PLR0917
         """(async () => {
           const { alphaBar, linearBeta } = await import("/schedules.js");
           const { strided } = await import("/time.js");
+          const { halves, mlp } = await import("/mlp.js");
           const { T, beta_1, beta_T, means, width, hidden, weights, n, variance } = input;
           const alpha_bar = alphaBar(linearBeta(T, beta_1, beta_T));
           const predict = input.predict === "network"
-            ? m.mlp(m.halves(weights), hidden) : m.bestDenoiser(means, width, alpha_bar);
+            ? mlp(halves(weights), hidden) : m.bestDenoiser(means, width, alpha_bar);
           const times = strided(T, n);
           return m.paths({ alpha_bar, predict, times, variance, seed: 1, count: 320 })
             .map((x) => [...x]);

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from bare_page import DARK, document, swipe, violations
 
-from ddpm_lib import panels
-from ddpm_lib.panels import Drawing
+from ddpm_lib import live
+from ddpm_lib.live import Drawing
 
 GRAYS = [10, 120, 230]
 STEPS = ["1 of 100", "10 of 100", "100 of 100"]
@@ -26,7 +26,7 @@ def scrubber():
         Drawing(iio.imwrite("<bytes>", shade, extension=".png"), f"The gray of x_0 is {gray}.")
         for shade, gray in zip(shades, GRAYS, strict=True)
     ]
-    page = panels._page(drawings, label="steps", values=STEPS, alt="a gray", caption="Grays.")
+    page = live.page(drawings, label="steps", values=STEPS, alt="a gray", caption="Grays.")
     return page._repr_html_()
 
 
@@ -107,7 +107,7 @@ def test_an_index_is_written_as_one(modules):
         "", ["ᾱ", "T"], " of ", ["x", "T"], ", ", ["x", "t"], " and ", ["x", "0"],
         ", but _, snake_case, x_10 and a_ b.",
     ]  # fmt: skip
-    html = panels._words(sentence)
+    html = live.as_words(sentence)
     assert re.sub(r"<i>(.)</i><sub>(.)</sub>", r"\1_\2", html) == sentence
     assert html.count("<sub>") == 4
 
