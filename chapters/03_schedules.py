@@ -1007,6 +1007,14 @@ for last in (0.02, 0.12, 0.15):
 # %% [markdown]
 # A hundred steps up to 0.12 just reach it. By {eq}`eq:linear-sum` the sum of the betas has grown sixfold, and the early steps pay: only 4 of them leave an SNR above 100, instead of 9. On the way back, these nearly clean steps are where the finest detail is decided.
 #
+# The designer knows of the data only how large their squares are. The next cell takes a batch of any data and computes $L_T$ from it. On this page its slider shows how much the linear range of chapter 2 leaves when it is walked in fewer steps. In a notebook you can put your own pictures in place of `x_0`, and it has controls for the shape and the ends as well.
+
+# %%
+from ddpm_lib import panels
+
+panels.schedules(x_0)
+
+# %% [markdown]
 # ## Where tutorials go wrong
 #
 # A schedule is two lines of code, and nothing crashes when they are wrong. The numbers of the next cell and of the tables above are what gives the mistakes away.

@@ -252,7 +252,7 @@ def _report(history: History, record: Record, steps: int) -> str:
         return f"From step {failed} on the loss is no finite number."
     return (
         f"Step {record.step} of {steps}: loss {_short(_recent(history.losses))}, "
-        f"learning rate {record.learning_rate:.2g}, {record.images_per_second:.0f} images/s."
+        f"learning rate {_short(record.learning_rate)}, {record.images_per_second:.0f} images/s."
     )
 
 
@@ -322,4 +322,6 @@ def _recent(losses: Sequence[float]) -> float:
 
 
 def _short(value: float | Tensor) -> str:
-    return f"{float(value):.2g}"
+    digits, _, power = f"{float(value):.2g}".partition("e")
+    raised = str(int(power or 0)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{digits}·10{raised}" if power else digits
