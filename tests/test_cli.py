@@ -121,6 +121,27 @@ def test_a_whole_round_of_points():
     assert results["frechet_distance_real"] < 0.1 < results["frechet_distance"]
 
 
+def test_a_run_shows_as_many_as_fit_its_picture(monkeypatch):
+    counts, walk = [], recipes.walk
+    monkeypatch.setattr(recipes, "walk", lambda m, n, *rest: counts.append(n) or walk(m, n, *rest))
+    assert run("train") == run("train ring") == 0
+    assert counts[0] == 64 and 512 in counts
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (None, "not measured"),
+        (599, "599 s"),
+        (600, "10 min"),
+        (35_990, "600 min"),
+        (36_000, "10 h"),
+    ],
+)
+def test_a_time_is_told_in_a_unit_that_fits(seconds, told):
+    assert cli._duration(seconds) == told
+
+
 def test_samples_are_those_of_the_seed_and_of_the_average(trained):
     for options in ("--seed 3 --out a.png", "--seed 3 --out b.png", "--seed 4 --out c.png"):
         assert run(f"sample {trained} --n 4 {options}") == 0

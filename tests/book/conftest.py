@@ -58,6 +58,15 @@ print("second")
 import os
 
 print("threads:", os.environ["OMP_NUM_THREADS"])
+
+# %%
+print("t    loss")
+
+# %%
+print("if t:\\n  t")
+
+# %%
+print("It is so.\\nOr not.")
 """
 
 

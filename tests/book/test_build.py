@@ -34,6 +34,13 @@ def test_each_kernel_has_one_thread_so_that_numbers_repeat(built_book):
     assert "threads: 1" in page(built_book, "chapters/05_second")
 
 
+def test_printed_sentences_may_wrap_and_columns_may_not(built_book):
+    html = page(built_book, "chapters/05_second")
+    classes = re.findall(r'class="output stream ([^"]*)"', html)
+    wraps = [True, True, False, False, True]
+    assert ["sentences" in those.split() for those in classes] == wraps, classes
+
+
 def test_a_second_build_runs_nothing(book):
     result = book.build()
     assert result.returncode == 0, result.stdout

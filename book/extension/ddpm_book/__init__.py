@@ -1,8 +1,8 @@
 """The book's Sphinx extension: reads percent chapters, runs them, checks them, and exports them.
 
 One module for each of these: `reader`, `execution`, `numbering`, `claims`, `checks`, `notebooks`,
-`buttons`, `offline`, `pictures`. This file connects them to Sphinx's events, in the order in which
-they happen.
+`outputs`, `buttons`, `offline`, `pictures`. This file connects them to Sphinx's events, in the
+order in which they happen.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from ddpm_book import buttons, checks, claims, execution, numbering, offline, pictures
+from ddpm_book import buttons, checks, claims, execution, numbering, offline, outputs, pictures
 from ddpm_book.reader import read_percent
 
 __all__ = ["read_percent", "setup"]
@@ -32,6 +32,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", checks.alt_texts)
     app.connect("doctree-read", checks.bare_widgets)
     app.connect("doctree-read", claims.collect)
+    app.connect("doctree-read", outputs.mark_sentences)
     app.connect("env-updated", offline.drop_widget_manager)
     app.connect("env-check-consistency", claims.unclaimed)
     app.connect("env-get-updated", claims.ledgers_to_write)
