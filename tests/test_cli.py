@@ -142,6 +142,18 @@ def test_a_time_is_told_in_a_unit_that_fits(seconds, told):
     assert cli._duration(seconds) == told
 
 
+@pytest.mark.parametrize(("there", "device"), [(True, "cuda"), (False, "cpu")])
+def test_a_gpu_is_taken_where_there_is_one(monkeypatch, there, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert cli._device(None) == torch.device(device)
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    code, line = fails("train --device cuda:1", capsys)
+    assert code == 1 and line.startswith("ddpm: torch finds no CUDA device here")
+
+
 def test_samples_are_those_of_the_seed_and_of_the_average(trained):
     for options in ("--seed 3 --out a.png", "--seed 3 --out b.png", "--seed 4 --out c.png"):
         assert run(f"sample {trained} --n 4 {options}") == 0
