@@ -128,6 +128,15 @@ def test_a_run_shows_as_many_as_fit_its_picture(monkeypatch):
     assert counts[0] == 64 and 512 in counts
 
 
+def test_numbers_are_taken_up_to_their_ends():
+    options = cli._parser().parse_args(["sample", "runs/x", "--steps", "1"])
+    assert (options.n, options.seed, options.steps) == (64, 0, 1)
+    options = cli._parser().parse_args(["train", "--seed", str(2**63 - 1)])
+    torch.Generator().manual_seed(options.seed)
+    with pytest.raises(SystemExit):
+        cli._parser().parse_args(["train", "--seed", str(2**63)])
+
+
 @pytest.mark.parametrize(
     ("seconds", "told"),
     [

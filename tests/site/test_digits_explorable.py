@@ -227,8 +227,11 @@ def test_upsampling_and_concatenation(layer):
     same(two, torch.cat([x, -x], dim=1))
 
 
-def test_attention(layer):
-    module = as_in_the_page(some(nn.ModuleDict({"a": unet.Attention(48)})))
+@pytest.mark.parametrize("sharpness", [1, 100])  # the second has scores whose exp is infinite
+def test_attention(layer, sharpness):
+    module = some(nn.ModuleDict({"a": unet.Attention(48)}))
+    module["a"].qkv.weight.data *= sharpness
+    module = as_in_the_page(module)
     x = batch(6, 3, 48, side=4)
     same(layer('m.attention(layers, "a", x)', x, module), module["a"](x))
 
