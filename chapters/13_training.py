@@ -196,10 +196,19 @@ claim(
 #
 # The first cell of this chapter has trained the model already, in its line with `runs.once`. A *recipe* says what a system is: the data, the network, the schedule, the settings of the training. `once` builds it and trains it, writing a checkpoint every hundred steps into a cache folder under your home. Chapters 14, 15 and 16 call the same line and find the file.
 
-# %%
-from pprint import pp
 
-pp(recipe, width=50)
+# %%
+def show(values, indent=""):
+    """One line for each; a part of the system has several."""
+    for key, value in values.items():
+        if not isinstance(value, dict):
+            print(f"{indent}{key}: {value}")
+        elif value:
+            print(f"{indent}{key}:")
+            show(value, indent + "  ")
+
+
+show(recipes.to_json(recipe))
 
 # %% [markdown]
 # On the CPU that is a UNet with 24 and 48 channels and one residual block a level, 2000 steps with 64 pictures each. How long did it take where this page was made?
@@ -893,11 +902,11 @@ plains = {
 }
 
 # %% tags=["nbval-check-output"]
-print("                loss at the end  length > 1")
+print("               loss at the end length > 1")
 for name, (_, (loss, length)) in plains.items():
     print(
-        f"{name:16}{loss[-20:].mean():>15.2f}"
-        f"{(length > 1).float().mean():>12.0%}"
+        f"{name:15}{loss[-20:].mean():>15.2f}"
+        f"{(length > 1).float().mean():>11.0%}"
     )
 
 # %% [markdown]
@@ -1109,7 +1118,7 @@ print(
 )
 print(f"one t for all:        ± {(between + within / B).sqrt():.2f}")
 needed = one / (0.01 * on_unseen.mean()) ** 2
-print(f"more than 5000 draws for one percent: {bool(needed > 5000)}")
+print(f"over 5000 draws for one percent: {bool(needed > 5000)}")
 
 chance = seeded(7)
 x_0, second = (

@@ -62,7 +62,7 @@ def name_rows(figure, names):
     apart = H + max(1, H // 14)
     places = [lowest - i * apart for i in range(len(names))]
     ax.set_yticks(places, names[::-1])
-    ax.tick_params(length=0)
+    ax.tick_params(length=0, labelsize=12)
     return figure
 
 
@@ -521,7 +521,7 @@ gray, two = best([-0.7, 0.0, 0.7], 0.05), best([-1.0, 1.0], 0.2)
 truth = (2 * 0.49 / 3 + 0.05**2) ** 0.5, (1 + 0.04) ** 0.5
 away = (drawn.abs() > 1).double().mean()
 print(f"normal: outside {away:.0%}, clipped {1 - 2 * phi_1:.3f}")
-print("\n              three levels  two")
+print("\n            three levels  at ±1")
 print("               std  gray    std")
 print(f"{'data':13}{truth[0]:>5.2f}{1 / 3:>6.0%}{truth[1]:>7.2f}")
 found = {}
@@ -957,7 +957,7 @@ for value, byte in zip(x.tolist(), wrapped.tolist(), strict=True):
         print(f"{value:>5.2f} becomes {byte}")
 at_end = x_0 + diffusion.beta(schedule, 10, 0).sqrt() * noise(1, 5)
 lost = (at_end.abs() > 1).float().mean()
-print(f"pixels that wrap, with noise of t = 10: {lost:.1f}")
+print(f"pixels that wrap, noise of t = 10: {lost:.1f}")
 print(f"min-max of a constant picture: {stretch(x_0[None] * 0).mean()}")
 
 # %% [markdown]
@@ -1197,7 +1197,7 @@ slips = {
     "t upward": upward(noise(24, 15)),
 }
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Seven rows of twelve pictures. Right: twelve digits, no two pictures alike. Variance for standard deviation: digits, some of them other ones than above. Root of 1 minus alpha: clean digits of few kinds, here nines and zeros. The same without z: all twelve are one picture, a nine. z left out: again one picture, the same twelve times. z in the last step: digits with grain. t upward: noise."}, "figure": {"name": "fig-wrong-pictures", "caption": "The same network and the same noise through seven samplers. The row *z at the end* has 20 strides, all others but the last 100. Four mistakes of six leave digits that look right one by one. In the third row few kinds are left, and the two rows below it always draw the same one."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Seven rows of twelve pictures. Right: twelve digits, no two pictures alike. Variance for standard deviation: digits, some of them other ones than above. Root of 1 minus alpha: clean digits of few kinds, here nines and zeros. The same without z: all twelve are one picture, a nine. z left out: again one picture, the same twelve times. z in the last step: digits with grain. t upward: noise."}, "figure": {"name": "fig-wrong-pictures", "caption": "The same network and the same noise through seven samplers. The row *z at the end* has 20 strides, *t upward* 50, all others 100. Four mistakes of six leave digits that look right one by one. In the third row few kinds are left, and the two rows below it always draw the same one."}}
 name_rows(
     grid(torch.cat([x[:12] for x in slips.values()]), rows=7),
     list(slips),
@@ -1222,7 +1222,7 @@ if device == "cpu":
 # %% [markdown]
 # For all 24 samples of each row the table has the variety, in units of that of the data, how many of the ten digits are among them, and the share of pixels outside $[-1, 1]$.
 #
-# *$\sigma_t^2$ in the place of $\sigma_t$.* With $\tilde\beta_t$ where its root belongs, each step adds far too little noise. Digits come out, and they look clean. Nothing in the second row of the figure would make anybody suspicious. The variety is lower, 0.8 where the right sampler has 0.9, but to see that takes many samples and something to compare them with. The claim under {eq}`def:picture-step` takes neither.
+# *$\sigma_t^2$ in the place of $\sigma_t$.* With $\tilde\beta_t$ where its root belongs, each step adds far too little noise. Digits come out, and they look clean. Nothing in the second row of the figure would make anybody suspicious. The variety is lower, 0.8 where the right sampler has 0.9, but to see that takes many samples and something to compare them with. The claim under {eq}`def:picture-step` needs neither.
 #
 # *The coefficient $\sqrt{1-\alpha_t}$.* It is the published slip of chapter 9, which removes too much noise. Clipping holds the values together, so the samples are digits still, but look along the third row of the figure: the kinds have become few, 5 of ten digits where the right sampler draws 9. With $z$ left out as well, as it was published, all 24 samples are the same digit, and the variety is 0.0: they have collapsed.
 #
