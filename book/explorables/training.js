@@ -1,6 +1,7 @@
 // Chapter 13: the loss in each bin of t while a network trains, beside what it can be compared with.
 
 import { alignWithPlot, choice, curve, element, format, liveSentence, note, plot, slider, symbol } from "./core.js";
+import { powerOfTen } from "./powers.js";
 
 const LOSS_POWERS = [-3.5, 0.5]; // of ten, on the vertical axis
 const RATIO_POWERS = [-0.5, 3];
@@ -105,7 +106,7 @@ function chart({ T, losses, linear, memorizer }, { name, powers, label, value, n
   const area = plot({
     name,
     x: { range: [0, T], label: ["step ", symbol("t")] },
-    y: { range: powers, parts: 4, write: (power) => format(10 ** power), label: [label] },
+    y: { range: powers, parts: 4, write: powerOfTen, label: [label] },
     height: 290,
   });
   const center = (i) => ((i + 0.5) * T) / linear.length;

@@ -1,6 +1,7 @@
 // Chapter 7: the weights of the three squared errors in the bound, over t, on a logarithmic axis.
 
 import { alignWithPlot, choice, curve, draggable, element, format, liveSentence, note, plot, point, slider, symbol } from "./core.js";
+import { powerOfTen } from "./powers.js";
 import { alphaBar, cosineBeta, linearBeta, posterior, snr } from "./schedules.js";
 
 const POWERS = [-7, 4]; // of ten, on the vertical axis
@@ -176,12 +177,6 @@ function summary({ x_0, eps, v, simple, snr }, { t }, T) {
 function compared(ratio) {
   if (Math.abs(ratio - 1) < 0.005) return "just as much";
   return ratio < 1 ? `${format(1 / ratio)} times less` : `${format(ratio)} times as much`;
-}
-
-/** 10 to a power, as the text writes it. */
-export function powerOfTen(power) {
-  const raised = [...String(power)].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(sign)]);
-  return power ? `10${raised.join("")}` : "1";
 }
 
 /** A small number with a power of ten: 0.000000412 cannot be read. */
