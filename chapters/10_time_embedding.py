@@ -314,7 +314,9 @@ for lag in (1, 10, 100, 1000):
 lengths = slip.square().sum(1)
 still = (slip.amax(0) - slip.amin(0) < 0.02).sum()
 print(f"\npublished: squared length {lengths.min():.0f} to ", end="")
-print(f"{lengths.max():.0f},\n  {still} of {d} entries all but constant")
+print(
+    f"{lengths.max():.0f},\n  {still} of {d} entries all but constant"
+)
 print(f"paired: squared length {e.square().sum(1).mean():.0f}")
 quarter = (omega * T < torch.pi / 2).sum()
 print(f"under a quarter turn up to T: {quarter} of {n}")
