@@ -15,7 +15,7 @@
 # 45 minutes to read, longer if you play; it runs in about half a minute on one core of a laptop's CPU, and takes MNIST and a longer training where it finds a GPU. You need the loss {eq}`def:l-simple` of chapter 7, the algorithms {eq}`def:algorithm-1` and {eq}`def:algorithm-2` of chapter 9, and what a network's weights are.
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "A diagram in the shape of a U. From a thin block at the left, x_t and t with 2 channels, blocks labeled 28 by 28 with 32 channels, 14 by 14 with 64, and 7 by 7 with 128 go down, each one smaller in height and thicker than the one before. On the right, blocks of 14 by 14 and 28 by 28 go up again, to a thin one for the predicted noise. Two dashed horizontal arrows, labeled skip, lead from the left blocks of size 28 and 14 to the right blocks of the same size."}, "figure": {"name": "fig-u", "caption": "The network of this chapter, for pictures of 28×28 pixels. A block is as tall as its picture and as thick as it has channels. The four sloping arrows halve or double the size, the dashed ones are the bridges."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "A diagram in the shape of a U, in three rows for the sizes 28 by 28, 14 by 14 and 7 by 7. From a thin block at the left, x_t and t with 2 channels, blocks of 32 channels in the first row, 64 in the second and 128 in the third go down, each one smaller in height and thicker than the one before. On the right, blocks of 64 and 32 channels go up again, to a thin one for the predicted noise. Two dashed horizontal arrows, labeled skip, lead from the left blocks of the first two rows to the right blocks of the same row."}, "figure": {"name": "fig-u", "caption": "The network of this chapter, for pictures of 28×28 pixels. A block is as tall as its picture and as thick as it has channels, whose number stands below it. The four sloping arrows halve or double the size, the dashed ones are the bridges."}}
 import matplotlib.pyplot as plt
 import torch
 from torch import nn
@@ -26,7 +26,7 @@ from ddpm_lib.plotting import DATA, GRAY, MODEL, NOISE, grid, style
 style()
 torch.manual_seed(0)
 
-fig, ax = plt.subplots(figsize=(6.4, 3.3))
+fig, ax = plt.subplots(figsize=(5.2, 3.4))
 blocks = [
     (0.0, 28, 2, DATA),
     (1.0, 28, 32, MODEL),
@@ -37,16 +37,18 @@ blocks = [
     (7.2, 28, 1, NOISE),
 ]
 names = ["$x_t$ and $t$", *[""] * 5, "$\\hat\\epsilon$"]
+rows = {28: 0, 14: -20, 7: -34}  # where a block of this size stands
 for (x, size, channels, color), name in zip(blocks, names, strict=True):
-    thick, base = channels / 140, {28: 0, 14: -20, 7: -34}[size]
+    thick, base = channels / 140, rows[size]
     ax.add_patch(
         plt.Rectangle(
             (x - thick / 2, base), thick, size, color=color, alpha=0.75
         )
     )
-    text = f"{channels} × {size}²"
-    ax.text(x, base - 1, text, ha="center", va="top", fontsize=9)
-    ax.text(x, base + size + 1, name, ha="center", fontsize=10)
+    ax.text(x, base - 1, channels, ha="center", va="top")
+    ax.text(x, base + size + 1, name, ha="center", va="bottom")
+for size, base in rows.items():
+    ax.text(-0.4, base + size / 2, f"{size}²", ha="right", va="center")
 for start, end in (
     ((0.1, 14), (0.8, 14)),
     ((1.2, 6), (1.9, -8)),
@@ -60,8 +62,8 @@ for start, end in (
 for start, end, height in ((1.2, 6.0, 22), (2.5, 4.7, -10)):
     arrow = {"arrowstyle": "->", "color": GRAY, "ls": "--", "lw": 1.3}
     ax.annotate("", (end, height), (start, height), arrowprops=arrow)
-    ax.text(3.6, height + 1, "skip", ha="center", fontsize=9)
-ax.set(xlim=(-0.5, 7.7), ylim=(-40, 33))
+    ax.text(3.6, height + 1, "skip", ha="center", va="bottom")
+ax.set(xlim=(-1.2, 7.7), ylim=(-40, 33))
 ax.axis("off")
 plt.show()
 
@@ -127,7 +129,7 @@ claim(
 )
 
 # %% [markdown]
-# How many weights is that? The dense layer has one for each pair of an input number and an output number. The convolution has one for each pair of channels and each place in the window. Both may have a *bias* $b$, a number added to each output, or to each channel of it. Let the output be of the size of the input:
+# How many weights is that? The dense layer has one for each pair of an input number and an output number. The convolution has one for each pair of channels and each place in the window. Both may have a *bias*, a number added to each output, or to each channel of it. Let the output be of the size of the input:
 #
 # $$
 # \begin{aligned}
@@ -166,8 +168,9 @@ claim(
 
 # %% tags=["nbval-check-output"]
 dense = (32 * 28 * 28) * (64 * 28 * 28)
-print(f"32 to 64 channels at 28x28, dense: {dense:.1e} weights")
-print(f"the same, 3x3 convolution:        {32 * 64 * 9} weights")
+print("weights, 32 to 64 channels at 28×28")
+print(f"  dense:           {dense:.1e}")
+print(f"  3×3 convolution: {32 * 64 * 9}")
 
 # %% [markdown]
 # A billion weights against 18 thousand. And the convolution knows something that the dense layer would have to learn. Write $S$ for a shift of the picture by one pixel. We want "shift, then convolve" to be "convolve, then shift". To have no edge in the way, let the picture continue on its other side, as on a ring; then $(Sx)_j = x_{j-1}$ for every $j$. For stride 1, insert this into the definition, and read the sum again with $i - 1$ in the place of $i$:
@@ -356,12 +359,12 @@ claim(
 # %% [markdown]
 # ## How far does a pixel see?
 #
-# A pixel of $\hat\epsilon$ depends on the pixels of $x_t$ in a square around it, its *receptive field*. To tell noise from a stroke, it should contain a good part of the stroke. Stack layers, number them $l = 1, 2, \dots$, and write $r_l$ for the width of what one output of layer $l$ sees of the picture, and $j_l$ for the distance on the picture between two neighboring outputs. Before the first layer $r_0 = j_0 = 1$.
+# A pixel of $\hat\epsilon$ depends on the pixels of $x_t$ in a square around it, its *receptive field*. To tell noise from a stroke, it should contain a good part of the stroke. Stack layers, number them $l = 1, 2, \dots$, and write $r_l$ for the width of what one output of layer $l$ sees of the picture, and $\Delta_l$ for the distance on the picture between two neighboring outputs. Before the first layer $r_0 = \Delta_0 = 1$.
 #
-# An output of layer $l$ hears from $k_l$ neighbors in layer $l - 1$. The first and the last of them lie $k_l - 1$ neighbors apart, that is $(k_l - 1)\,j_{l-1}$ pixels of the picture, and each sees a width of $r_{l-1}$. From the left end of what the first one sees to the right end of what the last one sees:
+# An output of layer $l$ hears from $k_l$ neighbors in layer $l - 1$. The first and the last of them lie $k_l - 1$ neighbors apart, that is $(k_l - 1)\,\Delta_{l-1}$ pixels of the picture, and each sees a width of $r_{l-1}$. From the left end of what the first one sees to the right end of what the last one sees:
 #
 # $$
-# r_l = r_{l-1} + (k_l - 1)\,j_{l-1}, \qquad j_l = s_l\, j_{l-1} .
+# r_l = r_{l-1} + (k_l - 1)\,\Delta_{l-1}, \qquad \Delta_l = s_l\,\Delta_{l-1} .
 # $$ (eq:receptive)
 #
 # The second part holds because the next output's window stands $s_l$ neighbors further on. A stride does nothing for the reach of its own layer, and multiplies what every later layer adds. The claim does not trust the picture of windows. It puts positive weights into a stack of layers, asks PyTorch for the gradient of one output with respect to every pixel, and counts the pixels where it is not zero.
@@ -370,9 +373,9 @@ claim(
 # %%
 def receptive(layers):
     """layers: [(k, s)]  ->  width of what one output sees"""
-    r = j = 1
+    r = apart = 1
     for k, s in layers:
-        r, j = r + (k - 1) * j, j * s
+        r, apart = r + (k - 1) * apart, apart * s
     return r
 
 
@@ -396,10 +399,10 @@ def seen(layers, size=128):
 
 
 def late(layers):  # the stride counted in its own layer
-    r = j = 1
+    r = apart = 1
     for k, s in layers:
-        j *= s
-        r += (k - 1) * j
+        apart *= s
+        r += (k - 1) * apart
     return r
 
 
@@ -476,7 +479,7 @@ claim(
 )
 
 # %% [markdown]
-# It is often called a deconvolution, as if it undid the convolution. It does not: a matrix of 3 rows and 6 columns has no inverse. Only the *shape* is undone. What it does have is the property of every transpose. Write $\langle u, v\rangle$ for the sum of the products of all entries. Then $\langle Mx, y\rangle = (Mx)^\top y = x^\top M^\top y$, and so
+# It is often called a deconvolution, as if it undid the convolution. It does not: a matrix of 3 rows and 6 columns has no inverse. Only the *shape* is undone. What it does have is the property of every transpose. Write $\langle x, y\rangle$ for the sum of the products of entries at the same place. Then $\langle Mx, y\rangle = (Mx)^\top y = x^\top M^\top y$, and so
 #
 # $$
 # \bigl\langle \mathrm{conv}(x),\ y\bigr\rangle = \bigl\langle x,\ \mathrm{conv}^\top(y)\bigr\rangle .
@@ -666,16 +669,16 @@ claim(
 )
 
 # %% [markdown]
-# So choose a kernel that the stride divides, says the usual advice, and checkerboards are gone. Let us test that. A checkerboard is seen best where nothing else is: on a constant picture, $x = 1$. What comes out should be constant, too. An output pixel is then the sum of its taps, and there are $R = s^2$ kinds of pixels, one for each pair of remainders; write $y_r$ for the value of kind $r$, $\bar y$ for the mean of these values, and $\bar v$ for the mean of their variances. The pattern is what differs from the mean, and its power, the mean of its squares, is
+# So choose a kernel that the stride divides, says the usual advice, and checkerboards are gone. Let us test that. A checkerboard is seen best where nothing else is: on a constant picture, $x = 1$. What comes out should be constant, too. An output pixel is then the sum of its taps, and there are $R = s^2$ kinds of pixels, one for each pair of remainders; write $y_m$ for the value of kind $m$, $\bar y$ for the mean of these values, and $V$ for the mean of their variances. The pattern is what differs from the mean, and its power, the mean of its squares, is
 #
 # $$
-# \frac1R\sum_r (y_r - \bar y)^2 = \frac1R\sum_r y_r^2 - \bar y^2 .
+# \frac1R\sum_m (y_m - \bar y)^2 = \frac1R\sum_m y_m^2 - \bar y^2 .
 # $$
 #
-# Each weight belongs to one kind only, so the $y_r$ are independent. The mean of the first term is $\bar v$. The mean of the second is the variance of a mean of $R$ independent numbers, $\frac{1}{R^2}\sum_r \mathbb E[y_r^2] = \bar v / R$. Together:
+# Each weight belongs to one kind only, so the $y_m$ are independent. The mean of the first term is $V$. The mean of the second is the variance of a mean of $R$ independent numbers, $\frac{1}{R^2}\sum_m \mathbb E[y_m^2] = V / R$. Together:
 #
 # $$
-# \mathbb E\Bigl[\frac1R\sum_r (y_r - \bar y)^2\Bigr] = \Bigl(1 - \frac1{s^2}\Bigr)\,\bar v .
+# \mathbb E\Bigl[\frac1R\sum_m (y_m - \bar y)^2\Bigr] = \Bigl(1 - \frac1{s^2}\Bigr)\,V .
 # $$ (eq:pattern-power)
 #
 # With stride 2, three quarters of the power of the answer to a constant picture is pattern, and the kernel's width does not occur. The evenness of $k = 4$ is one of variances, over the draw of the weights. In a single network the pixels of the four kinds still use different weights. With repeated pixels all kinds use the same nine weights on a constant picture, and there is no pattern at all.
@@ -686,7 +689,7 @@ powers, shares = [], []
 for up, k in layers:
     y = drawn(up, k, flat, C, chance)
     power = y.var(1, correction=0)
-    powers.append(power / (C * k**2 / 4))  # so that v̄ = 1
+    powers.append(power / (C * k**2 / 4))  # so that V = 1
     shares.append(power.mean() / y.square().mean())
 claim(
     "eq:pattern-power",
@@ -700,14 +703,30 @@ claim(
 )
 
 # %% tags=["nbval-check-output"]
-print("layer              variances  pattern on a constant")
+print("layer               ratio  pattern")
 for (up, k), square, share in zip(layers, squares, shares, strict=True):
     v = square.mean(0)
     name = f"{up.__name__}, {k} wide"
-    print(f"{name:<19}{v.max() / v.min():>9.1f} {share:>10.0%}")
+    print(f"{name:<19}{v.max() / v.min():>6.1f}{share:>9.0%}")
 
 # %% [markdown]
-# The first column is the ratio of the largest variance to the smallest, 4 for the kernel of 3 and 1 for the others (up to the draw). The second is the share of the pattern. {cite:t}`odena2016`, who described these artifacts, advise to repeat pixels and convolve, and the table says why. Nothing here is destiny: both transposed layers can learn kernels without a pattern. Training has to find them, though, and by {eq}`eq:pattern-power` it starts equally far from them with either. The first UNet below uses $k = 4$, the shortest way up to write down, where at least the variances are even; the one of chapter 12 repeats pixels.
+# The first column is the ratio of the largest variance to the smallest, 4 for the kernel of 3 and 1 for the others (up to the draw). The second is the share of the pattern. {cite:t}`odena2016`, who described these artifacts, advise to repeat pixels and convolve, and the table says why. Nothing here is destiny: both transposed layers can learn kernels without a pattern. Training has to find them, though, and by {eq}`eq:pattern-power` it starts equally far from them with either.
+#
+# Smoothness has a price. A transposed convolution multiplies at the small size: each of its $CHW$ inputs writes a kernel into each of $C'$ channels, which takes $CHW \cdot C' k^2$ multiplications. The convolution behind repeated pixels works at the large size, and {eq}`eq:multiplications` makes that $C' \cdot 2H \cdot 2W \cdot C \cdot 9$. PyTorch counts for a picture of 14×14 pixels and 64 channels, which becomes one of 28×28 and 32.
+
+# %% tags=["nbval-check-output"]
+print("layer               weights  millions")
+x = torch.zeros(1, 64, 14, 14)
+for up, k in layers:
+    shape = (32, 64, k, k) if up is nearest else (64, 32, k, k)
+    with FlopCounterMode(display=False) as counter:
+        up(x, torch.zeros(shape))
+    price = counter.get_total_flops() / 2e6
+    name = f"{up.__name__}, {k} wide"
+    print(f"{name:<19}{2048 * k**2:>8,}{price:>10.1f}")
+
+# %% [markdown]
+# Repeating pixels takes 14.5 million multiplications where the transposed kernel of 4 takes 6.4. An output has 9 taps, not 4. In weights it is the cheaper one, with 9 for each pair of channels, not 16. The first UNet below uses the transposed $k = 4$, which costs less and is the shortest to write down, and where at least the variances are even; the one of chapter 12 repeats pixels.
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Three pictures of 16 by 16 pixels, the answers of three layers with random weights to a smooth blob. The first, transposed 3 wide, shows the blob with a strong pattern of bright and dark pixels that repeats every two pixels. The second, transposed 4 wide, shows a similar pattern. The third, nearest, is a smooth blob."}, "figure": {"name": "fig-checkerboard", "caption": "A smooth blob of 8×8 pixels, doubled by three layers with random weights. See the pattern of period two in the first two. It is the same pattern everywhere in the picture, because the weights are."}}
 axis = torch.linspace(-1.5, 1.5, 8)
@@ -726,16 +745,16 @@ grid(
 # %% [markdown]
 # ## The U
 #
-# Now put the parts together. Write $\phi$ for the function between two layers, which we choose below; $D_0$ and $D_1$ for the layers that halve, $U_1$ and $U_0$ for those that double, $K$ for layers that keep the size; and $[\,\cdot\,,\cdot\,]$ for putting the channels of two pictures behind each other. Two halvings and two doublings make this network:
+# Now put the parts together. Write $\phi$ for the function between two layers, which we choose below; $D_0$ and $D_1$ for the layers that halve, $U_1$ and $U_0$ for those that double, $K_0, K_1, K_2$ for layers that keep the size, and a prime for the way up; and $[\,\cdot\,,\cdot\,]$ for putting the channels of two pictures behind each other. Two halvings and two doublings make this network:
 #
 # $$
 # \begin{aligned}
 # h_0 &= \phi\bigl(K_0(x)\bigr)\\
 # h_1 &= \phi\bigl(K_1(\phi(D_0(h_0)))\bigr)\\
-# b &= \phi\bigl(K(\phi(D_1(h_1)))\bigr)\\
-# g_1 &= \phi\bigl(K_1'\bigl[\phi(U_1(b)),\ h_1\bigr]\bigr)\\
-# g_0 &= \phi\bigl(K_0'\bigl[\phi(U_0(g_1)),\ h_0\bigr]\bigr)\\
-# \hat\epsilon &= K_{\text{out}}(g_0) .
+# h_2 &= \phi\bigl(K_2(\phi(D_1(h_1)))\bigr)\\
+# h_1' &= \phi\bigl(K_1'\bigl[\phi(U_1(h_2)),\ h_1\bigr]\bigr)\\
+# h_0' &= \phi\bigl(K_0'\bigl[\phi(U_0(h_1')),\ h_0\bigr]\bigr)\\
+# \hat\epsilon &= K_{\text{out}}(h_0') .
 # \end{aligned}
 # $$ (def:unet)
 #
@@ -746,19 +765,19 @@ grid(
 
 # %%
 class FirstUNet(nn.Module):
-    def __init__(self, channels, a):
+    def __init__(self, channels, c_0):
         super().__init__()
-        b, c = 2 * a, 4 * a
-        self.K_0 = nn.Conv2d(channels + 1, a, 3, padding=1)
-        self.K_1 = nn.Conv2d(b, b, 3, padding=1)
-        self.D_0 = nn.Conv2d(a, b, 4, stride=2, padding=1)
-        self.D_1 = nn.Conv2d(b, c, 4, stride=2, padding=1)
-        self.K = nn.Conv2d(c, c, 3, padding=1)
-        self.U_1 = nn.ConvTranspose2d(c, b, 4, stride=2, padding=1)
-        self.U_0 = nn.ConvTranspose2d(b, a, 4, stride=2, padding=1)
-        self.K_1_up = nn.Conv2d(b + b, b, 3, padding=1)
-        self.K_0_up = nn.Conv2d(a + a, a, 3, padding=1)
-        self.K_out = nn.Conv2d(a, channels, 3, padding=1)
+        c_1, c_2 = 2 * c_0, 4 * c_0
+        self.K_0 = nn.Conv2d(channels + 1, c_0, 3, padding=1)
+        self.K_1 = nn.Conv2d(c_1, c_1, 3, padding=1)
+        self.D_0 = nn.Conv2d(c_0, c_1, 4, stride=2, padding=1)
+        self.D_1 = nn.Conv2d(c_1, c_2, 4, stride=2, padding=1)
+        self.K_2 = nn.Conv2d(c_2, c_2, 3, padding=1)
+        self.U_1 = nn.ConvTranspose2d(c_2, c_1, 4, stride=2, padding=1)
+        self.U_0 = nn.ConvTranspose2d(c_1, c_0, 4, stride=2, padding=1)
+        self.K_1_up = nn.Conv2d(c_1 + c_1, c_1, 3, padding=1)
+        self.K_0_up = nn.Conv2d(c_0 + c_0, c_0, 3, padding=1)
+        self.K_out = nn.Conv2d(c_0, channels, 3, padding=1)
 
     def forward(self, x_t, t, T=1000, skips=1.0):
         phi, cat = F.silu, torch.cat
@@ -767,16 +786,16 @@ class FirstUNet(nn.Module):
         plane = plane * (2 * t / T - 1)
         h_0 = phi(self.K_0(cat([x_t, plane], 1)))
         h_1 = phi(self.K_1(phi(self.D_0(h_0))))
-        b = phi(self.K(phi(self.D_1(h_1))))
-        up = phi(self.U_1(b))
-        g_1 = phi(self.K_1_up(cat([up, skips * h_1], 1)))
-        up = phi(self.U_0(g_1))
-        g_0 = phi(self.K_0_up(cat([up, skips * h_0], 1)))
-        return self.K_out(g_0)
+        h_2 = phi(self.K_2(phi(self.D_1(h_1))))
+        up = phi(self.U_1(h_2))
+        h_1_up = phi(self.K_1_up(cat([up, skips * h_1], 1)))
+        up = phi(self.U_0(h_1_up))
+        h_0_up = phi(self.K_0_up(cat([up, skips * h_0], 1)))
+        return self.K_out(h_0_up)
 
 
 # %% [markdown]
-# On the way up, each layer after a skip takes as many channels as its two inputs have together: `b + b`, then `a + a`. The library has the same network, with two loops and a list of skips in the place of our names. What is put on the list first is taken off last, so the sizes meet.
+# On the way up, each layer after a skip takes as many channels as its two inputs have together: `c_1 + c_1`, then `c_0 + c_0`. The library has the same network, with two loops and a list of skips in the place of our names. What is put on the list first is taken off last, so the sizes meet.
 
 # %%
 import inspect
@@ -884,7 +903,7 @@ def square_seen(network, H, i):
 net = TinyUNet(1, 8, extra=1)
 nn.init.ones_(net.head.weight)  # it begins at zero
 widths = [square_seen(net, 64, i) for i in range(32, 36)]
-print(f"four neighbors see squares {widths} wide")
+print(f"four neighbors see {widths}")
 print(f"ten layers 3 wide: {receptive([(3, 1)] * 10)}")
 
 # %% [markdown]
@@ -935,7 +954,7 @@ claim(
 )
 
 # %% tags=["nbval-check-output"]
-print(f"mean square of SiLU: {moment:.3f}, inverse: {1 / moment:.2f}")
+print(f"mean square of SiLU {moment:.3f}, inverse {1 / moment:.2f}")
 
 # %% [markdown]
 # So the weights get the variance
@@ -999,9 +1018,10 @@ default = TinyUNet(1, 32, extra=1)
 for layer in default.modules():
     if hasattr(layer, "reset_parameters"):
         layer.reset_parameters()
-for name, network in (("2.8 / n", ours), ("PyTorch's", default)):
-    found = sizes_inside(network)
-    print(f"{name:<10}", *(f"{size:.2f}" for size in found))
+print("layer  2.8 / n  PyTorch's")
+columns = sizes_inside(ours), sizes_inside(default)
+for i, (one, other) in enumerate(zip(*columns, strict=True), start=1):
+    print(f"{i:>5}{one:>9.2f}{other:>11.2f}")
 
 # %% [markdown]
 # With 2.8 the numbers keep their size, more or less. They begin above 1, because the first layer's inputs have not been through SiLU, and grow slowly to 2.6, because SiLU takes a smaller share from larger numbers. With PyTorch's own draw they fall below 0.1 in the third layer and stay at a few hundredths, until the upper skip brings in something larger at the end. In chapter 12 normalization layers do this work at every step of the training. Here there are none, and the beginning is all that we can choose. The last layer begins with zeros: then the first prediction is 0, and the first loss is 1, that of the best constant; {eq}`eq:first-loss` of chapter 12 makes a check of it.
@@ -1119,7 +1139,7 @@ radius = torch.maximum(f[:, None], f)  # the higher of the two
 def spectrum(x):
     """The mean square at each frequency, 0 to H − 1."""
     power = waves(x).square().mean((0, 1))
-    return torch.stack([power[radius == k].mean() for k in f])
+    return torch.stack([power[radius == one].mean() for one in f])
 
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Mean squared error against the spatial frequency, from 0 to 7, at t = 500. A dashed line for the network without skips stays near 0.9 for the slow waves and falls to about 0.6 at the finest. A solid line for the network with skips begins near 0.4, stays there for the slow waves and falls to 0.1 at the finest. A dotted line for one factor per frequency goes up and down, is above the solid line at frequencies 0 and 2, and falls below 0.1 at the finest."}, "figure": {"name": "fig-frequencies", "caption": "The error at $t = 500$, cut into waves from 0 (the mean of the picture) to the finest. The noise itself has power 1 at every frequency, so 1 means that nothing of it was predicted. Bars: the standard deviation of three seeds. See that the finest waves are the easiest to predict, for those who can pass them on."}}
@@ -1148,8 +1168,8 @@ plt.show()
 for name, group in nets.items():
     lines = torch.stack([spectrum(errors(net, 500)) for net in group])
     low, high = lines[:, :2].mean(), lines[:, -1].mean()
-    print(f"{name:<11} slow waves {low:.1f}, the finest {high:.1f}")
-print(f"one factor: the finest {alone[-1]:.1f}")
+    print(f"{name:<11} slow waves {low:.1f}, finest {high:.1f}")
+print(f"one factor, finest {alone[-1]:.1f}")
 
 # %% [markdown]
 # The digits are made of slow waves and have hardly any of the finest. So the finest waves of $x_t$ are nearly all noise, and all that a network has to do with them is to hand them through. With skips it does, and pays 0.1, as one factor does. Without, it pays 0.6, where nothing had to be decided. For the slow waves, which have to be divided between noise and stroke, it is 0.9 against 0.4. So the skips carry more than fine detail: without them 0.5 more of the noise is lost at either end. The network with skips has not learned much yet, either: only at the frequencies 0 and 2 is it clearly better than one factor each.
@@ -1261,7 +1281,7 @@ follow("size 100", [thirds] * 4 + [double], 100, 13)
 try:
     TinyUNet(1)(torch.zeros(1, 1, 30, 30), torch.tensor([1]))
 except ValueError as error:
-    print(textwrap.fill(f"ours: {error}", 70))
+    print(textwrap.fill(f"ours: {error}", 40))
 
 # %% [markdown]
 # *Pooling that does not shrink.* One article halves its pictures by `MaxPool2d(2)`. In PyTorch this has stride 2. In the framework of that article the stride is 1 unless one says otherwise, and 28 pixels become 27. The transposed convolution after it doubles them to 54, and they should be joined to 28. (The second joining of that listing fails too, with the right stride: it doubles twice after halving once.) Write the stride down, even where it is the default.
@@ -1278,7 +1298,7 @@ for n in (0, 1):
     made, wanted = blocks[n][1], blocks[n + 1][0]
     print(f"block {n + 1} makes {made}, block {n + 2} wants {wanted}")
 made = 1024 + 2048
-print(f"block up makes {made} with its skip, the next wants 1024")
+print(f"block up makes {made}, the next wants 1024")
 
 # the same block with its last two numbers exchanged, as was meant
 blocks = [(3, 128, 256), (256, 256, 512), (512, 512, 1024)]
@@ -1294,9 +1314,9 @@ def cost(sizes):
 
 
 everywhere, halved = cost([32] * 4), cost([32, 16, 8, 4])
-print(f"nothing halved: {everywhere / 1e9:.1f} billion", end=", ")
+print(f"nothing halved: {everywhere / 1e9:.1f} billion")
 print(f"halved: {halved / 1e9:.1f} billion")
-print(f"a pixel at the bottom sees {receptive([(3, 1)] * 8)}", end=", ")
+print(f"the bottom sees {receptive([(3, 1)] * 8)}", end=", ")
 deep = ([(3, 1)] * 2 + [(4, 2)]) * 3 + [(3, 1)] * 2
 print(f"with three halvings {receptive(deep)}")
 
@@ -1305,27 +1325,29 @@ print(f"with three halvings {receptive(deep)}")
 #
 # *Nothing goes down.* The same listing has no layer that halves anything. With the channels repaired it would be a U in name only. All its convolutions work on 32×32 pixels, up to 2048 channels deep, and its way down alone costs 38.4 billion multiplications for one picture, where halving before each new block makes it 1.7 billion. And a pixel at the bottom would see 17 pixels of the 32, where with three halvings it sees the whole picture.
 #
-# *A bottom that is joined with itself.* Two listings put the output of every block on the list of skips, that of the last one as well, and take it off again right away. The first layer of the way up then gets $[x, x]$. Split its kernel into the part $w_1$ for the first copy and the part $w_2$ for the second. The sum over channels in {eq}`def:convolution` splits in the same way, and taps at the same place can be put together:
+# *A bottom that is joined with itself.* Two listings put the output of every block on the list of skips, that of the last one as well, and take it off again right away. The first layer of the way up then gets $[x, x]$. Split its kernel into the part $w'$ for the first copy and the part $w''$ for the second. The sum over channels in {eq}`def:convolution` splits in the same way, and taps at the same place can be put together:
 #
 # $$
 # \begin{aligned}
-# &\mathrm{conv}\bigl([x, x];\ [w_1, w_2]\bigr)\\
-# &\quad = \mathrm{conv}(x;\ w_1) + \mathrm{conv}(x;\ w_2)\\
-# &\quad = \mathrm{conv}(x;\ w_1 + w_2) .
+# &\mathrm{conv}\bigl([x, x];\ [w', w'']\bigr)\\
+# &\quad = \mathrm{conv}(x;\ w') + \mathrm{conv}(x;\ w'')\\
+# &\quad = \mathrm{conv}(x;\ w' + w'') .
 # \end{aligned}
 # $$ (eq:joined-with-itself)
 #
 # Nothing can be computed with the two parts that one could not compute alone.
 
 # %% tags=["claim"]
-x, w_1, w_2 = normal(1, 4, 6, 6), normal(3, 4, 3, 3), normal(3, 4, 3, 3)
+x, first, second = (
+    normal(*shape) for shape in ((1, 4, 6, 6), *[(3, 4, 3, 3)] * 2)
+)
 claim(
     "eq:joined-with-itself",
-    got=F.conv2d(torch.cat([x, x], 1), torch.cat([w_1, w_2], 1)),
-    want=F.conv2d(x, w_1 + w_2),
+    got=F.conv2d(torch.cat([x, x], 1), torch.cat([first, second], 1)),
+    want=F.conv2d(x, first + second),
     rejects={
-        "the mean of the two": F.conv2d(x, (w_1 + w_2) / 2),
-        "one after the other": F.conv2d(2 * x, w_1),
+        "the mean of the two": F.conv2d(x, (first + second) / 2),
+        "one after the other": F.conv2d(2 * x, first),
     },
 )
 
@@ -1348,7 +1370,7 @@ def listing(size=96):
 
 
 total, again = listing()
-print(f"multiplications: {total / 1e9:.1f} billion", end=", ")
+print(f"multiplications: {total / 1e9:.1f} billion")
 print(f"done twice: {again / total:.0%}")
 print(f"weights for a second copy: {9 * 512 * 1024 / 1e6:.1f} million")
 
@@ -1433,14 +1455,14 @@ check.dilation(reach)
 # :class: dropdown
 # :::
 #
-# The first and the last of $k$ taps now lie $(k - 1)\,d$ neighbors apart: $r_l = r_{l-1} + (k_l - 1)\,d_l\,j_{l-1}$. The step to the next output is still the stride, so $j_l$ is as before. Not every pixel within that width need be heard; a hole stays a hole if no other layer fills it.
+# The first and the last of $k$ taps now lie $(k - 1)\,d$ neighbors apart: $r_l = r_{l-1} + (k_l - 1)\,d_l\,\Delta_{l-1}$. The step to the next output is still the stride, so $\Delta_l$ is as before. Not every pixel within that width need be heard; a hole stays a hole if no other layer fills it.
 
 
 # %% tags=["solution"]
 def reach(layers):
-    r = j = 1
+    r = apart = 1
     for k, s, d in layers:
-        r, j = r + (k - 1) * d * j, j * s
+        r, apart = r + (k - 1) * d * apart, apart * s
     return r
 
 
@@ -1494,8 +1516,8 @@ check.any_size(at_any_size)
 # \mathrm{conv} \quad & H' = \lfloor (H + 2p - k)/s \rfloor + 1\\
 # \mathrm{conv}^\top \quad & H' = s(H - 1) - 2p + k + o\\
 # \text{price} \quad & C'H'W' \cdot C k^2\\
-# \text{reach} \quad & r_l = r_{l-1} + (k_l - 1)\,j_{l-1}\\
-# & j_l = s_l\,j_{l-1}\\
+# \text{reach} \quad & r_l = r_{l-1} + (k_l - 1)\,\Delta_{l-1}\\
+# & \Delta_l = s_l\,\Delta_{l-1}\\
 # \text{taps} \quad & n_j = \lfloor (k - 1 - \rho)/s\rfloor + 1\\
 # & \rho = (j + p) \bmod s\\
 # \text{weights} \quad & \sigma_w^2 = 2.8 / n

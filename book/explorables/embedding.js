@@ -119,7 +119,7 @@ function chart(state, change) {
     time.set(t, `${t}`);
     marker([t, level(t)], `${t}`);
   };
-  return { node: element("div", {}, time.node, area.node), draw };
+  return { node: element("div", { class: "ex-similarity" }, time.node, area.node), draw };
 }
 
 /** The sentence and the question. */
