@@ -1,5 +1,6 @@
 """Checks for the exercises of chapter 15, the debugging clinic, and the answer to a diagnosis."""
 
+import textwrap
 from collections.abc import Callable
 from math import sqrt
 from typing import Any
@@ -18,16 +19,17 @@ def diagnose(number: int, answer: Any) -> None:
         print(f"· Patient {number}: not tried yet.")
         return
     if number not in NAMES:
-        raise Mistake(f"The ward has the patients 1 to {len(NAMES)}, got {number}.")
+        raise Mistake(fold(f"The ward has the patients 1 to {len(NAMES)}, got {number}."))
     if answer not in BUGS:
         names = ", ".join(f"“{name}”" for name in BUGS)
-        raise Mistake(f"No diagnosis is called “{answer}”. The ward knows {names}.")
+        raise Mistake(fold(f"No diagnosis is called “{answer}”. The ward knows {names}."))
     if answer == NAMES[number]:
         failed = [check for check, value in evidence(number).items() if not passes(check, value)]
         shown = f"The failing checks: {', '.join(failed)}. " if failed else "No check fails. "
-        print(f"✓ Patient {number} has “{answer}”. {shown}Repair: {BUGS[answer].repair}.")
+        said = f"Patient {number} has “{answer}”. {shown}Repair: {BUGS[answer].repair}."
+        print(f"✓ {fold(said)}")
         return
-    raise Mistake(f"Patient {number}: {contradiction(number, answer)}")
+    raise Mistake(fold(f"Patient {number}: {contradiction(number, answer)}"))
 
 
 def contradiction(number: int, answer: str) -> str:
@@ -40,6 +42,11 @@ def contradiction(number: int, answer: str) -> str:
         f"with “{answer}”, {CHECKS[check].says} would be {write(there)}, and here it is "
         f"{write(here)} (check “{check}”)."
     )
+
+
+def fold(sentence: str) -> str:
+    """In lines that fit a phone, with room for a mark in front."""
+    return textwrap.fill(sentence, 42)
 
 
 def write(value: float) -> str:
