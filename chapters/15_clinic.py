@@ -145,7 +145,7 @@ for t in (1, 10, 50, 100):
     ours = known(schedule)(x_t, t)
     theirs = exact.exact_denoiser(schedule, world)(x_t, t)
     off = max(off, float((ours.eps - theirs.eps).abs().max()))
-print(f"two exact denoisers agree within 1e-9: {off < 1e-9}")
+print(f"two denoisers agree within 1e-9: {off < 1e-9}")
 
 # %% [markdown]
 # ## The loss, without a network
@@ -642,19 +642,19 @@ def predicted_width(table, var, v=WIDTH**2):
     return (V / v).sqrt()
 
 
+print("predicted width")
 for name, table in (("100", schedule), ("1000", thousand)):
     small = predicted_width(table, table.beta_tilde)
     big = predicted_width(table, table.beta)
-    print(
-        f"{name:>4} steps: width {small:.2f} with β~, {big:.2f} with β"
-    )
-print(f"measured, healthy        {examine.pixel_width(HEALTHY):.2f}")
+    print(f"{name:>6} steps  {small:.2f} with β~, {big:.2f} with β")
+print("measured, 100 steps")
+print(f"  healthy        {examine.pixel_width(HEALTHY):.2f}")
 for name in ("shifted table", "told t - 1"):
     index = broken.BUGS[name].program
     wide = examine.pixel_width(index)
-    print(f"measured, {name:14} {wide:.2f}")
+    print(f"  {name:14} {wide:.2f}")
 slow = examine.pixel_width(replace(index, schedule=thousand))
-print(f"  with 1000 steps:       {slow:.2f}")
+print(f"  with 1000 steps, told t - 1: {slow:.2f}")
 assert 0.96 < slow < 1.01
 
 # %% [markdown]
@@ -900,7 +900,7 @@ print(f"std of x_T after clipping x_t: {clipped:.2f}")
 print(f"100 pictures of data score {outcome(bugs[-1], 'score'):.1f}")
 print(f"4000 pictures of data score {outcome('nothing', 'score'):.2f}")
 blind = outcome("one channel for each group", "color")
-print(f"color moves the blind network < 1e-5: {blind < 1e-5}")
+print(f"color moves the blind one < 1e-5: {blind < 1e-5}")
 for name in (
     "t not used",
     "t drawn inside the network",
@@ -959,8 +959,8 @@ for number in range(3, 24):
     found, usual = (write(outcome(n, check)) for n in (name, "nothing"))
     print(f"{number:2} {name}")
     if name != "nothing":
-        print(f"   {check}: {found}, healthy {usual}")
-    print(indent(fold(BUGS[name].repair), "   "))
+        print(f"  {check}: {found}, healthy {usual}")
+    print(indent(fold(BUGS[name].repair), "  "))
 
 # %% tags=["solution"]
 source = inspect.getsource(broken)

@@ -846,7 +846,7 @@ print(f"  of a copy at {copies.max():.4f}")
 close = (mine < news.median() / 2).double().mean()
 print(f"  nearer than half of a test digit's: {close:.0%}")
 farther = mine.median() > news.median()
-print("  farther than test digits, by median:", bool(farther))
+print("  farther than theirs, by median:", bool(farther))
 
 # %% [markdown]
 # The model that only copies has an FD at the floor, better than ours: FD cannot tell learning by heart from learning. The distance to the nearest training picture can. It has a natural yardstick, the same distance for pictures that were kept apart. A model that copies is below it, here at zero. Ours is above: its samples are farther from the training pictures than new digits are. They are no copies. Whether all of them are digits is a question for precision.
@@ -875,20 +875,20 @@ shades = torch.log2(torch.tensor(float(len(examples.train.unique()))))
 # %%
 precision, recall = evaluation.precision_recall(R, F)
 best_p, best_r = evaluation.precision_recall(R, O)
-print(f"{'':25}{'model':>5}{'real':>6}{'copies':>8}")
+print(f"{'':19}{'model':>5}{'real':>6}{'copies':>8}")
 rows = [
     ("Fréchet distance", value, floor, copier),
     ("  its error bar", error, None, None),
     ("  without its bias", value - bias, 0.0, None),
     ("precision", precision, best_p, None),
     ("recall", recall, best_r, None),
-    ("nearest training picture", mine.median(), news.median(), 0.0),
+    ("nearest picture", mine.median(), news.median(), 0.0),
     ("bits per value", bits.value, None, None),
     ("  its error bar", bits.stderr, None, None),
 ]
 for name, *values in rows:
     cells = ["" if v is None else f"{float(v):.2f}" for v in values]
-    print(f"{name:25}{cells[0]:>5}{cells[1]:>6}{cells[2]:>8}".rstrip())
+    print(f"{name:19}{cells[0]:>5}{cells[1]:>6}{cells[2]:>8}".rstrip())
 
 # %% tags=["nbval-check-output"]
 print("precision of real above 0.7:", best_p > 0.7)
@@ -929,15 +929,15 @@ linear = schedules.linear()
 factors = {"a pixel": 0.25, "the mean": 0.25 * (1 + 1023 * 0.3)}
 a, s = linear.alpha_bar.sqrt(), linear.one_minus_alpha_bar.sqrt()
 push = linear.beta[1:] / (s[1:] * linear.alpha[1:].sqrt())
-print("          noise from t   moved by b = 0.01")
+print("          noise from t   moved by")
 for name, factor in factors.items():
     drowned = int((factor * linear.snr < 1).nonzero().min())
     V = factor * a[:-1] ** 2 + s[:-1] ** 2
     shift = -0.01 * (push * a[:-1] * factor / V).sum()
-    print(f"{name:10}{drowned:>12}{shift:>20.3f}")
+    print(f"{name:10}{drowned:>12}{shift:>11.3f}")
 
 # %% [markdown]
-# Sampling goes from $t = 1000$ down. From $t = 656$ on the mean drowns in the noise, a pixel already from $t = 146$ on. So sampling decides the color while the picture is still noise. (The second column is {eq}`eq:bias-gain`, and we come to it.)
+# Sampling goes from $t = 1000$ down. From $t = 656$ on the mean drowns in the noise, a pixel already from $t = 146$ on. So sampling decides the color while the picture is still noise. (The second column is {eq}`eq:bias-gain` with $b = 0.01$, and we come to it.)
 #
 # *Does the sampler start right?* At $t = T$ it starts from $\mathcal N(0, I)$, and the mean color of the true $x_T$ is $a_T\mu$ with $a_T = \sqrt{\bar\alpha_T}$, if $\mu$ is that of the data. So the start is off by $\delta_T = -a_T\mu$. As in chapter 8, let the coordinate be normal with the variance $\lambda$, here $v\,(1 + (d-1)\rho)$, so that $x_t$ has $V_t = \lambda\bar\alpha_t + 1 - \bar\alpha_t$, and take the exact denoiser. By {eq}`eq:shift-factor` a shift passes each step with the factor $\sqrt{\alpha_t}\,V_{t-1}/V_t$, and over all steps the variances telescope, $V_0 = \lambda$:
 #
@@ -1000,11 +1000,11 @@ claim(
 )
 
 # %% tags=["nbval-check-output"]
-print("beta up to   the mean: S, lost   a pixel")
+print("beta up to  the mean: S, lost   a pixel")
 for row, last in zip(S, (0.02, 0.002), strict=True):
     gone = row / (1 + row)
-    print(f"{last:<12}{row[0]:>12.2g}{gone[0]:>7.1%}", end="")
-    print(f"{row[1]:>9.1g}{gone[1]:>6.1%}")
+    print(f"{last:<12}{row[0]:>11.2g}{gone[0]:>6.1%}", end="")
+    print(f"{row[1]:>6.1g}{gone[1]:>5.0%}")
 
 # %% [markdown]
 # With the linear schedule up to 0.02 the mean has $S = 0.003$ at the end and loses 0.3 % of itself: the start is not the cause. With 0.002 it would be, and the mean would lose 98 %, all in one direction, toward gray.
@@ -1061,7 +1061,7 @@ for weights in kept:
 casts = torch.stack(casts).reshape(len(stops), 2, 3)
 scores = torch.stack(scores).reshape(len(stops), 2, 3)
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Two panels, as they are and averaged. Each shows the shift of the mean of 100 samples against the training step, from 150 to 500, with one line for each of red, green and blue. In the left panel the lines go up and down from one stop to the next. In the right panel the three lines fall together without a jump and stay above zero."}, "figure": {"name": "fig-cast", "caption": "The color cast of one training: mean color of 100 samples minus that of the data, for weights as they are (left) and averaged (right). All samples are drawn from the same noise, so that only the weights differ. Dotted: two standard errors of the mean of 100 pictures of the data."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Two panels, as they are and averaged. Each shows the shift of the mean of 100 samples against the training step, from 150 to 500, with one line for each of red, green and blue. In the left panel the lines go up and down from one stop to the next. In the right panel the three lines start at about 0.1 and fall together, without a jump, to near zero."}, "figure": {"name": "fig-cast", "caption": "The color cast of one training: mean color of 100 samples minus that of the data, for weights as they are (left) and averaged (right). All samples are drawn from the same noise, so that only the weights differ. Dotted: two standard errors of the mean of 100 pictures of the data."}}
 fig, axes = plt.subplots(1, 2, figsize=(6.6, 3), sharey=True)
 channel = (("red", "o-"), ("green", "s--"), ("blue", "^:"))
 colors = ("#C62828", "#2E7D32", "#1565C0")
@@ -1090,8 +1090,8 @@ for i, stop in enumerate(stops):
         shift, z = casts[i, j].abs().max(), scores[i, j].abs().max()
         print(f"{shift:>10.3f}{z:>6.1f}", end="")
     print()
-print("largest jump in 25 steps:", end=" ")
-print(f"{jumps[0]:.3f}, averaged {jumps[1]:.3f}")
+print("largest jump in 25 steps:")
+print(f"  {jumps[0]:.3f}, averaged {jumps[1]:.3f}")
 
 # %% tags=["nbval-check-output"]
 late = scores[2:, 0].abs().max()
@@ -1104,7 +1104,7 @@ print("averaged cast falls to a third:", bool(fell))
 # %% [markdown]
 # Two parts can be told apart. The averaged weights show a cast that falls with training: at first the network has not learned the color yet. The weights as they are jump around it, in 25 steps more than four times as far as the averages do: that is noise of the last few steps, and averaging smooths it. A mean of a hundred pictures has a small error bar, and the largest of the late casts is more than five of them. The report's checkpoints, after few epochs, can have both parts.
 #
-# Is the jumping part the constant error, as we said? Then we can predict it without a single sample. Show a network the $x_t$ of a hundred pictures of the data. A perfect network answers the mean of $\epsilon$ given $x_t$, and by the tower rule of chapter 8 its errors $\hat\epsilon - \epsilon$ have the mean 0. So their mean for a real network, for each color over pictures and pixels, is its constant error $b_t$. It enters {eq}`eq:bias-gain` inside the sum. The sampler goes in 20 long steps from $t$ to $u$. Such a step has $\alpha = \bar\alpha_t/\bar\alpha_u$, the product of the $\alpha$ that it passes, and $\beta = 1 - \alpha$ {eq}`eq:posterior-leap`. And $\lambda$ is 64 times the variance of the pictures' mean in that color.
+# Is the jumping part the constant error, as we said? Then we can predict it without a single sample. Show a network the $x_t$ of a hundred pictures of the data. A perfect network answers the mean of $\epsilon$ given $x_t$, and by the tower rule of chapter 8 its errors $\hat\epsilon - \epsilon$ have the mean 0. So their mean for a real network, for each color over pictures and pixels, is its constant error $b_t$. It enters {eq}`eq:bias-gain` inside the sum. The sampler goes in 20 long steps from $t$ to $u$. Such a step has $\alpha = \bar\alpha_t/\bar\alpha_u$, the product of the $\alpha$ that it passes {eq}`eq:leap`, and $\beta = 1 - \alpha$. And $\lambda$ is 64 times the variance of the pictures' mean in that color.
 
 
 # %%
@@ -1130,12 +1130,12 @@ biases = torch.stack(
     [bias_of(network) for weights in kept for network in weights]
 ).reshape(len(stops), 2, 20, 3)
 predicted = (gain * biases).sum(2)
-print("as they are:     b    predicted   measured")
+print("as they are:    b predicted  measured")
 for i, stop in enumerate(stops):
     for k, name in enumerate(("red", "green", "blue")):
         b = biases[i, 0, :5, k].mean()  # t from 800 on
-        print(f"{stop if k == 0 else '':>4} {name:6}{b:>9.3f}", end="")
-        print(f"{predicted[i, 0, k]:>11.3f}{casts[i, 0, k]:>11.3f}")
+        print(f"{stop if k == 0 else '':>4} {name:5}{b:>8.3f}", end="")
+        print(f"{predicted[i, 0, k]:>10.3f}{casts[i, 0, k]:>10.3f}")
 
 # %% tags=["nbval-check-output"]
 p, m = predicted[2:, 0].flatten(), casts[2:, 0].flatten()
@@ -1151,7 +1151,7 @@ cost = biases[2:, 0].square().mean()
 print(f"  costs less than 0.01 of loss: {bool(cost < 0.01)}")
 
 # %% [markdown]
-# In the table, $b$ (here its mean from $t = 800$ on) and the prediction come from pictures of the data, and the measured cast from samples. Over the late checkpoints and the three colors prediction and measurement go together: a large cast is these errors, added up. They are not equal. The formula is for normal data and for a denoiser that is right but for $b$, and it does not know that $\hat x_0$ was clipped to the range of the data. Shapes on black have their background at the border of this range, and clipping takes back what goes beyond. It makes a cast smaller and does not cure it, since a picture that is a little too light has no value out of range.
+# In the table, $b$ (here its mean from $t = 800$ on) and the prediction come from pictures of the data, and the measured cast from samples. Over the late checkpoints and the three colors prediction and measurement go together: a large cast is these errors, added up, though they cost less than 0.01 of the loss. They are not equal. The formula is for normal data and for a denoiser that is right but for $b$, and it does not know that $\hat x_0$ was clipped to the range of the data. Shapes on black have their background at the border of this range, and clipping takes back what goes beyond. It makes a cast smaller and does not cure it, since a picture that is a little too light has no value out of range.
 #
 # ## Where tutorials go wrong
 #
@@ -1214,18 +1214,18 @@ print(f"real digits, resized and back: {fd(R, resized):.2f}")
 missing = O[labels[order[n : 2 * n]] != 3]
 print(f"real digits without threes: {fd(R, missing):.2f}")
 threes = R[labels[order[:n]] == 3]
-print("             precision  recall  of threes")
+print("          precision recall of threes")
 rows = []
 for name, some in (("real", O), ("no threes", missing)):
     row = (*evaluation.precision_recall(R, some), share(threes, some))
-    print(f"{name:13}" + "{:9.2f}{:8.2f}{:11.2f}".format(*row))
+    print(f"{name:10}" + "{:9.2f}{:7.2f}{:10.2f}".format(*row))
     rows.append(row)
 
 # %% tags=["nbval-check-output"]
 worse = fd(R, resized) > fd(R, F)
-print("resized real digits worse than model:", worse)
+print("resized digits worse than the model:", worse)
 worse = fd(R, missing) > fd(R, F)
-print("real digits without threes worse too:", worse)
+print("digits without threes worse too:", worse)
 full, cut = torch.tensor(rows)
 print("  precision within 0.05:", bool((full - cut)[0].abs() < 0.05))
 print("  recall lower by 0.05:", bool((full - cut)[1] > 0.05))
@@ -1235,7 +1235,7 @@ print(f"  without them below 0.1: {bool(cut[2] < 0.1)}")
 # %% [markdown]
 # *A different N.* {numref}`fig-fd-by-size` is the answer: with a sixth of the pictures the same model gets more than twice its FD. State $N$ and the floor.
 #
-# *The best of many checkpoints.* Six measurements of one and the same model differ by more than a fifth, and every one is worse than what all pictures together say. Choose on one set of samples and report on another.
+# *The best of many checkpoints.* Six measurements of one and the same model differ by more than a fifth, and every one is worse than what all pictures together say. Their $\sigma$ is printed, and how far the best lies below their mean: that much is luck. Choose on one set of samples and report on another.
 #
 # *Another network, other numbers.* A classifier that differs in its seed and the length of its training has other features, and gives another number. Published FIDs are comparable only for the same file of weights.
 #

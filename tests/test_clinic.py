@@ -224,7 +224,7 @@ def test_a_bug_fails_its_check(name):
     assert not passes(NAMED[name], outcome(name, NAMED[name]))
 
 
-COLUMNS = 44  # of a phone
+COLUMNS = 40  # of a phone
 
 
 def refusal(number, answer):

@@ -7,7 +7,7 @@ const FEATURES = [2, 4, 8, 16, 32, 64];
 const TRUTHS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2];
 const REPEATS = 12;
 const NOISIEST = 2 / SIZES[0]; // the largest 1/N that is shown: half of the fewest pictures
-const TOPS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 1]; // where the axis of distances may end
+const TOPS = [0.01, 0.015, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1]; // of the axis of distances
 
 // ------------------------------------------------------------------------------------- mathematics
 
@@ -177,7 +177,7 @@ function frechetAxes(top) {
   const area = plot({
     name: "distance against one over the number of pictures",
     x: { range: [0, NOISIEST], label: ["1/", symbol("N")] },
-    y: { range: [0, top], label: ["distance; all variances add up to 1"], parts: 2 },
+    y: { range: [0, top], label: ["distance; all variances add up to 1"], parts: 3 },
     height: 290,
   });
   const marks = element("g", { class: "ex-frechet-marks", "aria-hidden": "true" });

@@ -46,7 +46,7 @@ def contradiction(number: int, answer: str) -> str:
 
 def fold(sentence: str) -> str:
     """In lines that fit a phone, with room for a mark in front."""
-    return textwrap.fill(sentence, 42)
+    return textwrap.fill(sentence, 38)
 
 
 def write(value: float) -> str:
@@ -72,7 +72,7 @@ def numbers_needed(n: Any) -> None:
             "The error falls with the root of n: the deviation enters squared.": 50 / 0.02,
             "You forgot to square the five.": 10 / 0.02**2,
         },
-        "125 000 numbers: 1300 ribbons have that many pixels, 42 000 points of the plane do not.",
+        "125 000 numbers. It takes 1300 ribbons.",
         rtol=0.01,
     )
 
@@ -114,7 +114,7 @@ def own_time(function: Callable[[Make], Any]) -> None:
             ),
             "That is the share. The question is how many.": torch.tensor([0.0, 1, 1, 1 / 15]),
         },
-        "0 for the healthy one; 15, 15 and 1 for three broken ones.",
+        fold("0 for the healthy one; 15, 15 and 1 for three broken ones."),
     )
 
 
@@ -139,7 +139,7 @@ def cheat_without_roots(loss: Any) -> None:
                 (bar - sqrt(bar)) / sqrt(1 - bar) + sqrt(1 - bar) - 1
             ),
         },
-        "About 0.10. A trained network would hide it in its floor; the cheat has none.",
+        fold("About 0.10. A trained network would hide it in its floor; the cheat has none."),
         rtol=0.01,
     )
 
@@ -157,7 +157,8 @@ def separating_check(name: Any) -> None:
         "last step": "Neither adds noise in the last step.",
     }
     if name in ("step mean", "step variance"):
-        print("✓ One of them has a wrong mean and the other a wrong variance, in a single step.")
+        right = "One of them has a wrong mean and the other a wrong variance, in a single step."
+        print(f"✓ {fold(right)}")
     elif name in CHECKS:
         usual = "This check looks at a part that both have in order."
         raise Mistake(fold(why.get(name, usual)))

@@ -70,7 +70,7 @@ CHECKS = {
         examine.uneven_times, (0, 0.01), 0.1, "the relative change of the embedding's length with t"
     ),
     "step mean": Check(
-        examine.step_mean, (0, 0.01), 0.05, "the error of a reverse step's mean, in its σ,"
+        examine.step_mean, (0, 0.01), 0.02, "the error of a reverse step's mean, in its σ,"
     ),
     "step variance": Check(
         examine.step_variance,

@@ -117,6 +117,22 @@ def test_sliders_change_sentence_and_picture(new_page, figure):
     assert sentence(page).startswith("With 150 pictures and 32 features")
 
 
+def test_the_axis_fits_what_it_shows(new_page, figure, modules):
+    tops = modules("frechet", "input.map((v) => m.axisTop([0, v]))", [0.004, 0.01, 0.012, 0.31, 2])
+    assert tops == [0.01, 0.01, 0.015, 0.5, 1]
+    page = show(new_page(), figure)
+    for slider, key in [("pictures N", "Home"), ("features d", "End"), ("pictures N", "End")]:
+        page.get_by_role("slider", name=slider).press(key)
+        page.wait_for_function("document.querySelectorAll('.ex-frechet-marks > *').length === 48")
+        plot = page.locator(".ex-plot").bounding_box()
+        heights = page.locator(".ex-frechet-marks > *").evaluate_all(
+            "(all) => all.map((x) => x.getBoundingClientRect().top)"
+        )
+        lost = (min(heights) - plot["y"]) / plot["height"]
+        assert 0 < lost < 0.5
+        assert page.locator(".ex-plot").count() == 1
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 def test_it_finds_room(new_page, figure, width):
     page = show(new_page(width), figure)
