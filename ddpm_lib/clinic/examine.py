@@ -156,14 +156,14 @@ def _relative(change: Tensor, answer: Tensor) -> float:
 
 
 def t_matters(program: Program) -> float:
-    """How much the network's answer changes, relative to its size, if only t changes."""
+    """The relative change of the network's answer if only t changes."""
     (x_t, _), network = _noised(40), trained(program).network
     one, two = (_answers(network, x_t, _told(program, t)) for t in (40, 20))
     return _relative(one - two, one)
 
 
 def repeats(program: Program) -> float:
-    """How much it changes if nothing changes."""
+    """Its relative change if nothing changes."""
     (x_t, _), network = _noised(40), trained(program).network
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -172,7 +172,7 @@ def repeats(program: Program) -> float:
 
 
 def color_matters(program: Program) -> float:
-    """How much it changes if one color is added to all pixels."""
+    """Its relative change if one color is added to all pixels."""
     (x_t, _), network, t = _noised(40), trained(program).network, _told(program, 40)
     tint = torch.tensor([0.3, 0.0, -0.3])[:, None, None]
     one, two = _answers(network, x_t, t), _answers(network, x_t + tint, t)
@@ -180,7 +180,7 @@ def color_matters(program: Program) -> float:
 
 
 def unreached(program: Program) -> float:
-    """The number of weights that no gradient reaches, in a network that has left its start."""
+    """The number of weights that no gradient reaches."""
     x_t, eps = _noised(40)
     network = deepcopy(trained(program).network).requires_grad_(True)
     answer = network(x_t.float(), _told(program, 40))
