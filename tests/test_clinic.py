@@ -7,10 +7,10 @@ import torch
 
 from ddpm_lib import diffusion, exact
 from ddpm_lib.checks import Mistake
-from ddpm_lib.checks.clinic import diagnose
-from ddpm_lib.clinic import examine
+from ddpm_lib.checks.clinic import contradiction, diagnose
+from ddpm_lib.clinic import examine, ward
 from ddpm_lib.clinic.patients import BUGS, NAMES
-from ddpm_lib.clinic.program import HEALTHY, WIDTH, Trained, known, patterns, ribbons
+from ddpm_lib.clinic.program import HEALTHY, WIDTH, Trained, known, patterns, ribbons, trained
 from ddpm_lib.clinic.ward import (
     CHECKS,
     distance,
@@ -21,6 +21,7 @@ from ddpm_lib.clinic.ward import (
     patient,
     ruled_out,
 )
+from ddpm_lib.training import Settings
 
 # The check that names the bug. Healthy programs pass all of them: that is the repaired patient.
 NAMED = {
@@ -165,6 +166,16 @@ def test_what_the_last_steps_moved(examined):
     assert examined(examine.last_losses, lambda x, t: x, losses=losses) == 0.25
 
 
+def test_the_earlier_network_is_that_of_ten_steps_before():
+    def after(steps):
+        settings = Settings(steps=steps, batch=16, learning_rate=1e-2, warmup=1, ema=0, final=1)
+        return trained(replace(HEALTHY, settings=settings))
+
+    earlier, then = after(12).earlier.state_dict(), after(2).network.state_dict()
+    for name, value in then.items():
+        torch.testing.assert_close(earlier[name], value)
+
+
 def test_one_reverse_step_is_what_the_formulas_say():
     schedule = HEALTHY.schedule
     beta, small = schedule.beta, schedule.beta_tilde
@@ -183,6 +194,19 @@ def test_one_reverse_step_is_what_the_formulas_say():
         each = off / schedule.alpha[t].sqrt() * guess.square().mean().sqrt()
         errors.append(float(each / small[t].sqrt()))
     assert examine.step_mean(of["wrong coefficient"]) == pytest.approx(max(errors))
+
+
+def test_the_network_is_told_one_step_earlier():
+    told = []
+
+    def denoise(x_t, t):
+        told.append(t)
+        return diffusion.Prediction(x_t, x_t)
+
+    step = BUGS["told t - 1"].program.step
+    for t in (5, 1):  # there is no earlier one than 1
+        step(HEALTHY.schedule, denoise, ribbons(1, 0), t, t - 1, torch.zeros)
+    assert told == [4, 1]
 
 
 def test_the_width_is_that_of_the_recursion():
@@ -207,6 +231,14 @@ def test_pictures_and_scores():
     pale = 0.04 * patterns().square().sum(1).mean()  # at least, since the mean is another
     assert HEALTHY.score(lambda n, seed: 0.8 * ribbons(n, seed)) > 0.5 * pale
     assert examine.score_of_data(HEALTHY) == pytest.approx(0.04, abs=0.005)
+
+
+def test_what_is_near_rules_nothing_out(monkeypatch):
+    monkeypatch.setattr(ward, "outcome", lambda name, _: 0.001 if name == "nothing" else 0)
+    checks = {name: check for name, check in CHECKS.items() if not check.log}
+    monkeypatch.setattr(ward, "CHECKS", checks)
+    assert ruled_out(7, "nothing") is None
+    assert contradiction(7, "nothing") == "nothing rules “nothing” out."
 
 
 def test_what_counts_as_healthy_and_as_far():
