@@ -743,8 +743,8 @@ explorable(
     "one for 64 features is several times as steep.",
     caption="Twelve evaluations at <i>N</i> and at <i>N</i>/2. Dots: two "
     "samples of the same distribution; crosses: of two that differ. The "
-    "lines go through the means and on to 1/<i>N</i> = 0. The axis of "
-    "distances ends where the highest mark needs it.",
+    "lines go through the means and on to 1/<i>N</i> = 0. The axes "
+    "end where the marks need it.",
 )
 
 # %% [markdown]

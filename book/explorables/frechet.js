@@ -6,7 +6,7 @@ const SIZES = [150, 200, 300, 400, 600, 1000, 2000, 5000];
 const FEATURES = [2, 4, 8, 16, 32, 64];
 const TRUTHS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2];
 const REPEATS = 12;
-const NOISIEST = 2 / SIZES[0]; // the largest 1/N that is shown: half of the fewest pictures
+const ENDS = [0.0005, 0.001, 0.002, 0.005, 2 / SIZES[0]]; // of the axis of 1/N
 const TOPS = [0.01, 0.015, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1]; // of the axis of distances
 
 // ------------------------------------------------------------------------------------- mathematics
@@ -144,15 +144,15 @@ function frechetSliders(change) {
   return { node: element("div", { class: "ex-pair" }, ...nodes), draw };
 }
 
-/** The end of the axis: as low as all that is shown allows. */
-export function axisTop(values) {
+/** The end of an axis: as low as all that is shown allows. */
+export function axisEnd(ends, values) {
   const highest = Math.max(...values);
-  return TOPS.find((top) => top >= highest) ?? TOPS.at(-1);
+  return ends.find((end) => end >= highest) ?? ends.at(-1);
 }
 
 /** Every evaluation over 1/N, and the lines to 1/N = 0, on axes that fit them. */
 function frechetPlot() {
-  const known = new Map(); // an axis keeps its range, so there is a plot for each
+  const known = new Map(); // an axis keeps its range, so there is a plot for each pair
   const room = element("div", {});
   const line = (look, ...name) =>
     element("span", { class: `ex-line ex-${look}` }, element("i", {}), ...name);
@@ -163,20 +163,22 @@ function frechetPlot() {
     line("dotted", "true distance apart, crosses"),
   );
   const draw = (now) => {
-    const top = axisTop([now.whole, now.half].flatMap(({ same, other }) => [...same, ...other]));
-    if (!known.has(top)) known.set(top, frechetAxes(top));
-    const part = known.get(top);
+    const shown = [now.whole, now.half].flatMap(({ same, other }) => [...same, ...other]);
+    const [end, top] = [axisEnd(ENDS, [2 / now.N]), axisEnd(TOPS, shown)];
+    const key = `${end} ${top}`;
+    if (!known.has(key)) known.set(key, frechetAxes(end, top));
+    const part = known.get(key);
     if (part.node.parentNode !== room) room.replaceChildren(part.node);
     part.draw(now);
   };
   return { node: element("div", {}, room, legend), draw };
 }
 
-/** The plot whose distances end at `top`. */
-function frechetAxes(top) {
+/** The plot that goes to 1/N = `end` and to the distance `top`. */
+function frechetAxes(end, top) {
   const area = plot({
     name: "distance against one over the number of pictures",
-    x: { range: [0, NOISIEST], label: ["1/", symbol("N")] },
+    x: { range: [0, end], label: ["1/", symbol("N")] },
     y: { range: [0, top], label: ["distance; all variances add up to 1"], parts: 3 },
     height: 290,
   });

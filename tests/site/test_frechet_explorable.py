@@ -118,8 +118,8 @@ def test_sliders_change_sentence_and_picture(new_page, figure):
 
 
 def test_the_axis_fits_what_it_shows(new_page, figure, modules):
-    tops = modules("frechet", "input.map((v) => m.axisTop([0, v]))", [0.004, 0.01, 0.012, 0.31, 2])
-    assert tops == [0.01, 0.01, 0.015, 0.5, 1]
+    ends = modules("frechet", "input.map((v) => m.axisEnd([1, 2, 5], [0, v]))", [0.1, 1, 1.1, 4, 6])
+    assert ends == [1, 1, 2, 5, 5]
     page = show(new_page(), figure)
     for slider, key in [("pictures N", "Home"), ("features d", "End"), ("pictures N", "End")]:
         page.get_by_role("slider", name=slider).press(key)
@@ -128,8 +128,11 @@ def test_the_axis_fits_what_it_shows(new_page, figure, modules):
         heights = page.locator(".ex-frechet-marks > *").evaluate_all(
             "(all) => all.map((x) => x.getBoundingClientRect().top)"
         )
-        lost = (min(heights) - plot["y"]) / plot["height"]
-        assert 0 < lost < 0.5
+        widths = page.locator(".ex-frechet-marks > *").evaluate_all(
+            "(all) => all.map((x) => x.getBoundingClientRect().right)"
+        )
+        assert 0 < min(heights) - plot["y"] < 0.5 * plot["height"]
+        assert 0.4 * plot["width"] < max(widths) - plot["x"] <= plot["width"]
         assert page.locator(".ex-plot").count() == 1
 
 
