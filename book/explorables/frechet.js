@@ -6,7 +6,8 @@ const SIZES = [150, 200, 300, 400, 600, 1000, 2000, 5000];
 const FEATURES = [2, 4, 8, 16, 32, 64];
 const TRUTHS = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2];
 const REPEATS = 12;
-const NOISIEST = 2 / SIZES[0]; // the largest 1/N that is shown: half of the fewest pictures
+const ENDS = [0.0005, 0.001, 0.002, 0.005, 2 / SIZES[0]]; // of the axis of 1/N
+const TOPS = [0.01, 0.015, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1]; // of the axis of distances
 
 // ------------------------------------------------------------------------------------- mathematics
 
@@ -143,12 +144,42 @@ function frechetSliders(change) {
   return { node: element("div", { class: "ex-pair" }, ...nodes), draw };
 }
 
-/** Every evaluation over 1/N, and the lines to 1/N = 0. */
+/** The end of an axis: as low as all that is shown allows. */
+export function axisEnd(ends, values) {
+  const highest = Math.max(...values);
+  return ends.find((end) => end >= highest) ?? ends.at(-1);
+}
+
+/** Every evaluation over 1/N, and the lines to 1/N = 0, on axes that fit them. */
 function frechetPlot() {
+  const known = new Map(); // an axis keeps its range, so there is a plot for each pair
+  const room = element("div", {});
+  const line = (look, ...name) =>
+    element("span", { class: `ex-line ex-${look}` }, element("i", {}), ...name);
+  const legend = element(
+    "p",
+    { class: "ex-legend" },
+    line("data", "same distribution, dots"),
+    line("dotted", "true distance apart, crosses"),
+  );
+  const draw = (now) => {
+    const shown = [now.whole, now.half].flatMap(({ same, other }) => [...same, ...other]);
+    const [end, top] = [axisEnd(ENDS, [2 / now.N]), axisEnd(TOPS, shown)];
+    const key = `${end} ${top}`;
+    if (!known.has(key)) known.set(key, frechetAxes(end, top));
+    const part = known.get(key);
+    if (part.node.parentNode !== room) room.replaceChildren(part.node);
+    part.draw(now);
+  };
+  return { node: element("div", {}, room, legend), draw };
+}
+
+/** The plot that goes to 1/N = `end` and to the distance `top`. */
+function frechetAxes(end, top) {
   const area = plot({
     name: "distance against one over the number of pictures",
-    x: { range: [0, NOISIEST], label: ["1/", symbol("N")] },
-    y: { range: [0, 0.8], label: ["distance; all variances add up to 1"], parts: 4 },
+    x: { range: [0, end], label: ["1/", symbol("N")] },
+    y: { range: [0, top], label: ["distance; all variances add up to 1"], parts: 3 },
     height: 290,
   });
   const marks = element("g", { class: "ex-frechet-marks", "aria-hidden": "true" });
@@ -170,14 +201,6 @@ function frechetPlot() {
     );
     marks.replaceChildren(...all);
   }, { N: 1, whole: { same: [], other: [] }, half: { same: [], other: [] } });
-  const line = (look, ...name) =>
-    element("span", { class: `ex-line ex-${look}` }, element("i", {}), ...name);
-  const legend = element(
-    "p",
-    { class: "ex-legend" },
-    line("data", "same distribution, dots"),
-    line("dotted", "true distance apart, crosses"),
-  );
   const draw = (now) => {
     drawMarks(now);
     for (const kind of ["same", "other"]) {
@@ -187,7 +210,7 @@ function frechetPlot() {
       ]);
     }
   };
-  return { node: element("div", {}, area.node, legend), draw };
+  return { node: area.node, draw };
 }
 
 /** What is shown, and the question. */
@@ -210,5 +233,5 @@ function frechetWords() {
       `other one does with ${N}.`,
     );
   };
-  return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
+  return { node: element("div", { class: "ex-words ex-frechet-words" }, sentence.node, question), draw };
 }

@@ -1,5 +1,6 @@
 """Checks for the exercises of chapter 15, the debugging clinic, and the answer to a diagnosis."""
 
+import textwrap
 from collections.abc import Callable
 from math import sqrt
 from typing import Any
@@ -18,16 +19,17 @@ def diagnose(number: int, answer: Any) -> None:
         print(f"· Patient {number}: not tried yet.")
         return
     if number not in NAMES:
-        raise Mistake(f"The ward has the patients 1 to {len(NAMES)}, got {number}.")
+        raise Mistake(fold(f"The ward has the patients 1 to {len(NAMES)}, got {number}."))
     if answer not in BUGS:
         names = ", ".join(f"“{name}”" for name in BUGS)
-        raise Mistake(f"No diagnosis is called “{answer}”. The ward knows {names}.")
+        raise Mistake(fold(f"No diagnosis is called “{answer}”. The ward knows {names}."))
     if answer == NAMES[number]:
         failed = [check for check, value in evidence(number).items() if not passes(check, value)]
         shown = f"The failing checks: {', '.join(failed)}. " if failed else "No check fails. "
-        print(f"✓ Patient {number} has “{answer}”. {shown}Repair: {BUGS[answer].repair}.")
+        said = f"Patient {number} has “{answer}”. {shown}Repair: {BUGS[answer].repair}."
+        print(f"✓ {fold(said)}")
         return
-    raise Mistake(f"Patient {number}: {contradiction(number, answer)}")
+    raise Mistake(fold(f"Patient {number}: {contradiction(number, answer)}"))
 
 
 def contradiction(number: int, answer: str) -> str:
@@ -40,6 +42,11 @@ def contradiction(number: int, answer: str) -> str:
         f"with “{answer}”, {CHECKS[check].says} would be {write(there)}, and here it is "
         f"{write(here)} (check “{check}”)."
     )
+
+
+def fold(sentence: str) -> str:
+    """In lines that fit a phone, with room for a mark in front."""
+    return textwrap.fill(sentence, 38)
 
 
 def write(value: float) -> str:
@@ -65,7 +72,7 @@ def numbers_needed(n: Any) -> None:
             "The error falls with the root of n: the deviation enters squared.": 50 / 0.02,
             "You forgot to square the five.": 10 / 0.02**2,
         },
-        "125 000 numbers: 1300 ribbons have that many pixels, 42 000 points of the plane do not.",
+        "125 000 numbers. It takes 1300 ribbons.",
         rtol=0.01,
     )
 
@@ -107,7 +114,7 @@ def own_time(function: Callable[[Make], Any]) -> None:
             ),
             "That is the share. The question is how many.": torch.tensor([0.0, 1, 1, 1 / 15]),
         },
-        "0 for the healthy one; 15, 15 and 1 for three broken ones.",
+        fold("0 for the healthy one; 15, 15 and 1 for three broken ones."),
     )
 
 
@@ -132,7 +139,7 @@ def cheat_without_roots(loss: Any) -> None:
                 (bar - sqrt(bar)) / sqrt(1 - bar) + sqrt(1 - bar) - 1
             ),
         },
-        "About 0.10. A trained network would hide it in its floor; the cheat has none.",
+        fold("About 0.10. A trained network would hide it in its floor; the cheat has none."),
         rtol=0.01,
     )
 
@@ -143,15 +150,17 @@ def separating_check(name: Any) -> None:
         judge(..., 0, {}, "")
         return
     why = {
-        "width": "With a thousand steps both widths come close to 1: see the last table.",
+        "width": "With a thousand steps both widths are close to 1: 1.01 and 0.99.",
         "loss": "Both bugs are in the sampler. The loss knows nothing of it.",
         "t": "Both networks know t. One sampler tells them a wrong one.",
         "end": "Both train as they should: x_T is right.",
         "last step": "Neither adds noise in the last step.",
     }
     if name in ("step mean", "step variance"):
-        print("✓ One of them has a wrong mean and the other a wrong variance, in a single step.")
+        right = "One of them has a wrong mean and the other a wrong variance, in a single step."
+        print(f"✓ {fold(right)}")
     elif name in CHECKS:
-        raise Mistake(why.get(name, "This check looks at a part that both have in order."))
+        usual = "This check looks at a part that both have in order."
+        raise Mistake(fold(why.get(name, usual)))
     else:
-        raise Mistake(f"The checks are {', '.join(CHECKS)}.")
+        raise Mistake(fold(f"The checks are {', '.join(CHECKS)}."))

@@ -5,17 +5,19 @@ how far the answer is off.
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache, partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ddpm_lib import diffusion
 from ddpm_lib.clinic.program import (
     BATCH,
     HEALTHY,
     SHAPE,
+    WIDTH,
     Program,
     known,
     patterns,
@@ -130,74 +132,70 @@ def last_losses(program: Program) -> float:
 
 
 @torch.no_grad()
-def _answers(program: Program, x_t: Tensor, t: Tensor) -> Tensor:
+def _answers(network: nn.Module, x_t: Tensor, t: Tensor) -> Tensor:
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return trained(program).network(x_t.float(), t)
+        torch.manual_seed(0)  # for a network that draws numbers of its own
+        return network(x_t.float(), t)
 
 
 @cache
-def _noised(t: int, n: int = 256) -> tuple[Tensor, Tensor, Tensor]:
-    """x_t as a healthy training makes it, its times, and the noise in it."""
-    x_0 = ribbons(n, 7)
+def _noised(t: int) -> tuple[Tensor, Tensor]:
+    """x_t as a healthy training makes it, and the noise in it."""
+    x_0 = ribbons(256, 7)
     eps = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(7), dtype=x_0.dtype)
-    return diffusion.noise(HEALTHY.schedule, x_0, t, eps), torch.full((n,), t), eps
+    return diffusion.noise(HEALTHY.schedule, x_0, t, eps), eps
+
+
+def _told(program: Program, t: int) -> Tensor:
+    """What a network is told for that x_t: as large a share of its own steps."""
+    return torch.full((256,), t * program.schedule.T // HEALTHY.schedule.T)
+
+
+def _relative(change: Tensor, answer: Tensor) -> float:
+    return float(change.square().mean().sqrt() / answer.square().mean().sqrt())
 
 
 def t_matters(program: Program) -> float:
-    """How much the network's answer changes, relative to its size, if only t changes."""
-    x_t, t, _ = _noised(40)
-    if program.schedule.T < 40:
-        t = t // 5
-    one, two = _answers(program, x_t, t), _answers(program, x_t, t // 2)
-    return float((one - two).square().mean().sqrt() / one.square().mean().sqrt())
+    """The relative change of the network's answer if only t changes."""
+    (x_t, _), network = _noised(40), trained(program).network
+    one, two = (_answers(network, x_t, _told(program, t)) for t in (40, 20))
+    return _relative(one - two, one)
 
 
 def repeats(program: Program) -> float:
-    """How much it changes if nothing changes."""
-    x_t, t, _ = _noised(40)
+    """Its relative change if nothing changes."""
+    (x_t, _), network = _noised(40), trained(program).network
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = trained(program).network
-        one, two = (network(x_t.float(), t.clamp(max=program.schedule.T)) for _ in range(2))
-    return float((one - two).square().mean().sqrt() / one.square().mean().sqrt())
+        one, two = (network(x_t.float(), _told(program, 40)) for _ in range(2))
+    return _relative(one - two, one)
 
 
 def color_matters(program: Program) -> float:
-    """How much it changes if one color is added to all pixels."""
-    x_t, t, _ = _noised(40)
-    t = t.clamp(max=program.schedule.T)
+    """Its relative change if one color is added to all pixels."""
+    (x_t, _), network, t = _noised(40), trained(program).network, _told(program, 40)
     tint = torch.tensor([0.3, 0.0, -0.3])[:, None, None]
-    one, two = _answers(program, x_t, t), _answers(program, x_t + tint, t)
-    return float((one - two).square().mean().sqrt() / one.square().mean().sqrt())
+    one, two = _answers(network, x_t, t), _answers(network, x_t + tint, t)
+    return _relative(one - two, one)
 
 
 def unreached(program: Program) -> float:
-    """The number of weights that no gradient reaches, in a network that has left its start."""
-    from copy import deepcopy
-
-    x_t, t, eps = _noised(40)
+    """The number of weights that no gradient reaches."""
+    x_t, eps = _noised(40)
     network = deepcopy(trained(program).network).requires_grad_(True)
-    t = t.clamp(max=program.schedule.T)
-    (network(x_t.float(), t) - eps.float()).square().mean().backward()
-    zero = [p for p in network.parameters() if p.grad is None or not p.grad.any()]
-    return float(sum(p.numel() for p in zero))
+    answer = network(x_t.float(), _told(program, 40))
+    (answer - eps.float()).square().mean().backward()
+    return float(sum(p.numel() for p in network.parameters() if p.grad is None))
 
 
-@torch.no_grad()
 def color_drift(program: Program) -> float:
     """How far the mean color of the answer has moved in the last 10 steps of the training."""
     network, earlier, _ = trained(program)
     moved = []
     for t in (10, 30, 60, 90):
-        x_t, when, _ = _noised(t)
-        when = when.clamp(max=program.schedule.T)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            now = network(x_t.float(), when)
-            torch.manual_seed(0)
-            before = earlier(x_t.float(), when)
-        moved.append((now - before).mean((0, 2, 3)))
+        (x_t, _), told = _noised(t), _told(program, t)
+        change = _answers(network, x_t, told) - _answers(earlier, x_t, told)
+        moved.append(change.mean((0, 2, 3)))
     return float(torch.stack(moved).square().mean().sqrt())
 
 
@@ -256,7 +254,7 @@ def pixel_width(program: Program) -> float:
     """The spread of samples around the nearest pattern, over that of the data."""
     x_0, centers = _drawn(program.schedule, program.step), patterns()
     near = centers[torch.cdist(x_0, centers).argmin(1)]
-    return float((x_0 - near).square().mean().sqrt() / 0.1)
+    return float((x_0 - near).square().mean().sqrt() / WIDTH)
 
 
 # ------------------------------------------------------------------------------------- the result

@@ -116,7 +116,7 @@ def score(draw: Callable[[int, int], Tensor]) -> float:
 
 @dataclass(frozen=True)
 class Program:
-    """All parts of a program. A patient is a healthy one with one part replaced."""
+    """All parts of a program; a patient has another one of them."""
 
     schedule: Schedule
     loss: Callable[..., Tensor]  # as diffusion.loss

@@ -15,9 +15,12 @@ def patient(number: int) -> Program:
     return BUGS[NAMES[number]].program
 
 
+ANY = 9
+
+
 class Check(NamedTuple):
     measure: Callable[[Program], float]
-    healthy: tuple[float, float]  # where a healthy program has it
+    healthy: tuple[float, float]  # where a healthy program has it; up to ANY is up to any height
     apart: float  # outcomes that differ by more have different causes; in decades if `log`
     says: str  # what it measures
     log: bool = False
@@ -41,7 +44,7 @@ CHECKS = {
     "loss": Check(examine.last_losses, (0, 0.3), 0.3, "the loss at the end of the training"),
     "t": Check(
         examine.t_matters,
-        (0.005, 9),
+        (0.005, ANY),
         2,
         "the change of the network's answer with t alone",
         log=True,
@@ -51,7 +54,7 @@ CHECKS = {
     ),
     "color": Check(
         examine.color_matters,
-        (0.01, 9),
+        (0.01, ANY),
         2,
         "the change of its answer with the color alone",
         log=True,
@@ -67,7 +70,7 @@ CHECKS = {
         examine.uneven_times, (0, 0.01), 0.1, "the relative change of the embedding's length with t"
     ),
     "step mean": Check(
-        examine.step_mean, (0, 0.01), 0.05, "the error of a reverse step's mean, in its σ,"
+        examine.step_mean, (0, 0.01), 0.02, "the error of a reverse step's mean, in its σ,"
     ),
     "step variance": Check(
         examine.step_variance,
@@ -104,6 +107,14 @@ def evidence(number: int) -> dict[str, float]:
 def passes(check: str, value: float) -> bool:
     low, high = CHECKS[check].healthy
     return low - 1e-9 <= value <= high + 1e-9
+
+
+def healthy(check: str) -> str:
+    """The healthy range in words."""
+    low, high = CHECKS[check].healthy
+    if high == ANY:
+        return f"above {low:g}"
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
 
 
 def distance(check: str, a: float, b: float) -> float:

@@ -117,6 +117,25 @@ def test_sliders_change_sentence_and_picture(new_page, figure):
     assert sentence(page).startswith("With 150 pictures and 32 features")
 
 
+def test_the_axis_fits_what_it_shows(new_page, figure, modules):
+    ends = modules("frechet", "input.map((v) => m.axisEnd([1, 2, 5], [0, v]))", [0.1, 1, 1.1, 4, 6])
+    assert ends == [1, 1, 2, 5, 5]
+    page = show(new_page(), figure)
+    for slider, key in [("pictures N", "Home"), ("features d", "End"), ("pictures N", "End")]:
+        page.get_by_role("slider", name=slider).press(key)
+        page.wait_for_function("document.querySelectorAll('.ex-frechet-marks > *').length === 48")
+        plot = page.locator(".ex-plot").bounding_box()
+        heights = page.locator(".ex-frechet-marks > *").evaluate_all(
+            "(all) => all.map((x) => x.getBoundingClientRect().top)"
+        )
+        widths = page.locator(".ex-frechet-marks > *").evaluate_all(
+            "(all) => all.map((x) => x.getBoundingClientRect().right)"
+        )
+        assert 0 < min(heights) - plot["y"] < 0.5 * plot["height"]
+        assert 0.4 * plot["width"] < max(widths) - plot["x"] <= plot["width"]
+        assert page.locator(".ex-plot").count() == 1
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 def test_it_finds_room(new_page, figure, width):
     page = show(new_page(width), figure)
