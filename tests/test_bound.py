@@ -287,6 +287,7 @@ def test_rows_are_the_terms_by_their_index_with_noise_of_their_own() -> None:
 def test_bits_per_dim() -> None:
     x_0 = torch.zeros(7, 3, 4, 5)
     assert bits_per_dim(torch.tensor([60 * math.log(2)]), x_0).item() == pytest.approx(1)
+    assert bits_per_dim(torch.tensor([60 * math.log(2)]), x_0[:1]).item() == pytest.approx(1)
 
 
 def test_guessing_every_level_alike_costs_all_its_bits() -> None:
