@@ -247,7 +247,11 @@ def test_a_move_in_another_thread_stops_what_runs_at_its_next_step(model, denois
     assert not clock(panel).playing
 
 
-def test_what_is_replaced_while_it_is_drawn_is_not_shown(panel, monkeypatch):
+@pytest.mark.parametrize("moment", [0.0, 60.0])  # its drawing comes before its end, or with it
+def test_what_is_replaced_while_it_is_drawn_is_not_shown(model, monkeypatch, moment):
+    monkeypatch.setattr(live, "SLICE", moment)
+    panel = panels.sampling(model, n=3, frames=(1, 4))
+
     def draw(*args):
         monkeypatch.setattr(panels, "_sheet", sheet_of)
         control(panel, "seed").value = 9  # comes in between
