@@ -650,10 +650,10 @@ for name, table in (("100", schedule), ("1000", thousand)):
 print("measured, 100 steps")
 print(f"  healthy        {examine.pixel_width(HEALTHY):.2f}")
 for name in ("shifted table", "told t - 1"):
-    index = broken.BUGS[name].program
-    wide = examine.pixel_width(index)
+    sick = broken.BUGS[name].program
+    wide = examine.pixel_width(sick)
     print(f"  {name:14} {wide:.2f}")
-slow = examine.pixel_width(replace(index, schedule=thousand))
+slow = examine.pixel_width(replace(sick, schedule=thousand))
 print(f"  with 1000 steps, told t - 1: {slow:.2f}")
 assert 0.96 < slow < 1.01
 
