@@ -111,7 +111,7 @@ print(f"height at the center: {N(torch.tensor(0.5), 0.5, 0.09):.2f}")
 
 
 # %%
-from ddpm_lib.claims import claim, mean, variance
+from ddpm_lib.course.claims import claim, mean, variance
 
 wide = torch.linspace(-12, 12, 24_001)
 
@@ -1168,7 +1168,7 @@ print(f"wide draws, narrow model: {wide_narrow:.3f} nats")
 
 
 # %% tags=["figure"]
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 
 
 def still(mu_q, std_q, mu_p, std_p):
@@ -1503,7 +1503,7 @@ plt.show()
 # :::
 
 # %%
-from ddpm_lib.checks import gaussians as check
+from ddpm_lib.course.checks import gaussians as check
 
 width_at_the_end = ...
 check.shrunk(width_at_the_end)

@@ -72,7 +72,7 @@ grid(rows, rows=3, labels=[f"$t = {t}$" for t in times])
 # As in chapter 1, a *claim* cell compares what it computes, `got`, with what the equation says, `want`, and makes sure that it would notice the mistakes listed in `rejects`. This one draws a million values of $x_{t-1}$ with variance 2, takes one step with $k_t = 0.8$ and $\beta_t = 0.3$, and compares variances. Because it uses random samples, it allows five standard errors; a claim without randomness allows only rounding errors.
 
 # %%
-from ddpm_lib.claims import claim, mean, variance
+from ddpm_lib.course.claims import claim, mean, variance
 
 factor, added = 0.8, 0.3
 before = 2**0.5 * torch.randn(1_000_000)
@@ -722,7 +722,7 @@ print(f"v = {x_0.var():.3f}: v SNR is last above 1 at t = {last}")
 # With this schedule the SNR falls below 1 at $t = 260$, after about a quarter of the steps, and for the variance of our pixels noise takes the lead even earlier, at $t = 208$. Does that mean that you can no longer read a digit then? Hide the digit in the figure below, start at $t = 1000$, move left, and answer with one of the ten small pictures as soon as you can.
 
 # %% tags=["figure"]
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 
 first = digits().pixels[:10]  # they happen to be 0 to 9, in order
 explorable(
@@ -820,7 +820,7 @@ grid(
 # :::
 
 # %%
-from ddpm_lib.checks import forward as check
+from ddpm_lib.course.checks import forward as check
 
 number_of_steps = ...
 check.halfway(number_of_steps)

@@ -59,7 +59,7 @@ grid(
 # $$ (eq:log-alpha-bar)
 
 # %%
-from ddpm_lib.claims import claim, mean
+from ddpm_lib.course.claims import claim, mean
 
 T = 1000
 beta = torch.cat([torch.zeros(1), torch.linspace(1e-4, 0.02, T)])
@@ -972,7 +972,7 @@ plt.show()
 # In the figure below you can design schedules yourself.
 
 # %% tags=["figure"]
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(5.4, 2.3))
 for schedule, look in ((linear(), ":"), (linear(T=100), "-")):
@@ -1010,7 +1010,7 @@ for last in (0.02, 0.12, 0.15):
 # The designer knows of the data only how large their squares are. The next cell takes a batch of any data and computes $L_T$ from it. On this page its slider shows how much the linear range of chapter 2 leaves when it is walked in fewer steps. In a notebook you can put your own pictures in place of `x_0`, and it has controls for the shape and the ends as well.
 
 # %%
-from ddpm_lib import panels
+from ddpm_lib.course import panels
 
 panels.schedules(x_0)
 
@@ -1079,7 +1079,7 @@ for steps in (1000, 50):
 # :::
 
 # %%
-from ddpm_lib.checks import schedules as check
+from ddpm_lib.course.checks import schedules as check
 
 last_beta = ...
 check.two_hundred(last_beta)

@@ -86,7 +86,7 @@ plt.show()
 # The claim tests the rule by counting. It takes the two steps four million times, keeps the walks that come within 0.02 of $x_2 = -0.4$, a gate so narrow that its width does not matter, and asks which share of their $x_1$ lies below each of five thresholds. The right side of {eq}`eq:bayes` is summed on a fine grid of values of $x_1$.
 
 # %% tags=["claim"]
-from ddpm_lib.claims import claim, mean, variance
+from ddpm_lib.course.claims import claim, mean, variance
 
 
 def density(x, mean, var):
@@ -1091,7 +1091,7 @@ claim(
 # Now play with the two witnesses. Drag $x_0$ and $x_t$ along the axis, choose $t$, and look back to any $u$. The heights are scaled so that the posterior's peak is 1. With $t = 500$, find the $u$ at which both pull equally, and compare the two signal-to-noise ratios there. Then press *One step*, and drag $x_0$.
 
 # %% tags=["figure"]
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 
 fig, ax = plt.subplots(figsize=(4.6, 2.2))
 mu, var = look_back(1.5, -1.0, 500, 250)
@@ -1306,7 +1306,7 @@ claim(
 # :::
 
 # %%
-from ddpm_lib.checks import posterior as check
+from ddpm_lib.course.checks import posterior as check
 
 mu, var = ..., ...
 check.pencil(mu, var)

@@ -106,7 +106,7 @@ def step_back(x_t, prior):
 
 
 # %% tags=["claim"]
-from ddpm_lib.claims import claim, mean, variance
+from ddpm_lib.course.claims import claim, mean, variance
 
 hump = torch.multinomial(w, 2_000_000, replacement=True)
 x_0 = m[hump] + width[hump] * torch.randn(2_000_000)
@@ -501,7 +501,7 @@ for u_ in (590, 550, 500, 400, 300, 200, 100, 0):
 # The figure below lets you choose the step and $x_t$ yourself. The curve is {eq}`eq:reverse-mixture`, the dashed one the best Gaussian. Play until you can answer the question under it.
 
 # %% tags=["figure"]
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 
 
 def still(t=600, u=100):
@@ -1241,7 +1241,7 @@ print("\n".join(lines))
 # :::
 
 # %%
-from ddpm_lib.checks import reverse as check
+from ddpm_lib.course.checks import reverse as check
 
 doubt_about_x_0 = ...
 variance_of_x_100 = ...

@@ -133,7 +133,7 @@ def model_density(x_0):
 # The claim runs the model: it draws $x_3$ and takes three steps, four hundred thousand times. The share of runs that end in each of four intervals must be what {eq}`eq:evidence` says. Among the wrong versions is the density of $x_0$ given one start, $x_3 = 0$.
 
 # %% tags=["claim"]
-from ddpm_lib.claims import claim, mean, variance
+from ddpm_lib.course.claims import claim, mean, variance
 
 runs = 400_000
 x = torch.randn(runs)
@@ -1169,7 +1169,7 @@ plt.show()
 # You can try this below, with the data and the variance of your choice.
 
 # %% tags=["figure"]
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 
 
 def waterfall(T):
@@ -1526,7 +1526,7 @@ print(f"last bin closed: the levels add to {closed.sum():.3f}")
 # :::
 
 # %%
-from ddpm_lib.checks import elbo as check
+from ddpm_lib.course.checks import elbo as check
 
 bits = ...
 check.bits(bits)

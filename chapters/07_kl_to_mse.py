@@ -87,7 +87,7 @@ plt.show()
 # The first claim integrates: three pixels, two different variances, and for each pixel the integral of $q \log(q/p)$ on a fine grid. The second draws a million pictures from the first distribution and averages $\log(q/p)$.
 
 # %% tags=["claim"]
-from ddpm_lib.claims import claim, mean
+from ddpm_lib.course.claims import claim, mean
 
 q_mean, p_mean = (
     torch.tensor([0.3, -1.0, 2.0]),
@@ -1023,7 +1023,7 @@ print("\n".join(lines))
 # The figure holds all of this together: the weights of the three errors in the bound, for two schedules and two choices of $\sigma_t^2$, next to the constant weight of $L_{\mathrm{simple}}$. Only ratios of its weights matter, so that level is scaled: up to $t = T - 1$ it has the same total as the bound.
 
 # %% tags=["figure"]
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 
 fig, ax = plt.subplots(figsize=(4.6, 2.8))
 for table, name, color, ls, k in (
@@ -1196,7 +1196,7 @@ print("\n".join(lines))
 # :::
 
 # %%
-from ddpm_lib.checks import kl_to_mse as check
+from ddpm_lib.course.checks import kl_to_mse as check
 
 from_picture = ...
 from_noise = ...

@@ -89,7 +89,7 @@ grid(rows, rows=4, labels=[f"$t = {t}$" for t in times])
 # The first does not depend on $f$. The second is never negative, and is zero exactly if $f(x) = \mathbb E[y \mid x]$ for every $x$ that occurs. So the *conditional mean* is the best guess, and any other guess pays for its squared distance from it. We never said how large $f$ is or how it is trained. The claim takes a table of probabilities for five values of $x$ and seven of $y$, and an $f$ drawn at random.
 
 # %% tags=["claim"]
-from ddpm_lib.claims import claim, mean, variance
+from ddpm_lib.course.claims import claim, mean, variance
 
 p = torch.rand(5, 7) ** 3  # p[x, y]
 p = p / p.sum()
@@ -724,7 +724,7 @@ for t in (10, 50, 200, 400, 1000):
 # Try it in the plane. In the figure the data is five points, the dots show where they lie after shrinking by $a$, and their sizes show the weights $w_n(x_t)$. The arrow goes from $x_t$ to $a\,\mathbb E[x_0 \mid x_t]$: it is minus the predicted noise, times $s$. The shading is the density $q(x_t)$, so the arrow also shows {eq}`eq:tweedie`.
 
 # %% tags=["figure"]
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 
 five = torch.tensor(
     [[-1.5, 0.7], [-0.3, 1.1], [1.4, 0.6], [0.9, -0.9], [-0.9, -0.8]]
@@ -1213,7 +1213,7 @@ for name, off in scores.items():
 # :::
 
 # %%
-from ddpm_lib.checks import optimal as check
+from ddpm_lib.course.checks import optimal as check
 
 noise_guess = ...
 check.two_values(noise_guess)

@@ -90,7 +90,7 @@ clouds(
 # The second coordinate has sines in the place of cosines, and the same variance. The claim compares with half a million drawn points.
 
 # %%
-from ddpm_lib.claims import claim, mean, variance
+from ddpm_lib.course.claims import claim, mean, variance
 
 r, width = 1.5, 0.15
 raw = exact.isotropic(torch.ones(8) / 8, ring_centers(), width)
@@ -888,7 +888,7 @@ weights = weights.half().view(torch.uint8)
 print(f"{len(weights) // 2} weights, {len(weights) / 1000:.0f} kB")
 
 # %% tags=["figure"]
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 
 few = [200, 50, 20, 10, 5]
 still, axes = plt.subplots(1, 5, figsize=(6.6, 1.6))
@@ -1117,7 +1117,7 @@ print(f"own error, average: {mean_own_error(network):.3f}")
 # :::
 
 # %%
-from ddpm_lib.checks import first_model as check
+from ddpm_lib.course.checks import first_model as check
 
 ratio = ...
 check.ratio_of_errors(ratio)

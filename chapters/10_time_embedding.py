@@ -88,7 +88,7 @@ plt.show()
 # %% tags=["claim"]
 import sympy as sp
 
-from ddpm_lib.claims import claim, mean
+from ddpm_lib.course.claims import claim, mean
 
 w, t, u, k = sp.symbols("omega t u k", real=True)
 
@@ -622,7 +622,7 @@ plt.show()
 # Now look at the geometry yourself.
 
 # %% tags=["figure"]
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 
 still, ax = plt.subplots(figsize=(5, 2.2))
 ax.plot(every_t[::10], e[::10] @ e[500] / n, color=MODEL)
@@ -685,7 +685,7 @@ print(f"0 and 1000, right:   {e[0] @ e[T] / n:.2f}")
 # :::
 
 # %%
-from ddpm_lib.checks import time_embedding as check
+from ddpm_lib.course.checks import time_embedding as check
 
 distance = ...
 check.neighbors(distance)

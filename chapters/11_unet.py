@@ -108,7 +108,7 @@ def normal(*shape):
 # The claim compares these lines with PyTorch.
 
 # %% tags=["claim"]
-from ddpm_lib.claims import claim, mean
+from ddpm_lib.course.claims import claim, mean
 
 x, w = normal(2, 9, 8), normal(3, 2, 3, 3)
 claim(
@@ -1213,7 +1213,7 @@ for first in (0, 50, long - 50):
 # The figure below shows a cut along one row of the picture, layer by layer, and marks what reaches one pixel of the output: pale through the whole network, in full color through the upper skip alone.
 
 # %% tags=["figure"]
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 
 still, axes = plt.subplots(1, 2, figsize=(5.6, 2.7))
 for ax, (name, k, o) in zip(
@@ -1390,7 +1390,7 @@ print(f"weights for a second copy: {9 * 512 * 1024 / 1e6:.1f} million")
 # :::
 
 # %%
-from ddpm_lib.checks import unet as check
+from ddpm_lib.course.checks import unet as check
 
 next_size = ...
 check.next_size(next_size)

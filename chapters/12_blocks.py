@@ -151,7 +151,7 @@ def sent_back(g, residual, depth=6, n=24, N=4000):
 
 
 # %% tags=["claim"]
-from ddpm_lib.claims import claim, mean, variance
+from ddpm_lib.course.claims import claim, mean, variance
 
 torch.manual_seed(1)
 g, L = 1 / 3, 6
@@ -1221,7 +1221,7 @@ assert shares["block"][at] > 1.1 * shares["shrink"][at]
 # Read the column of $t = 450$ from top to bottom, along the U. Of what varies in $x_t$, a share of 0.28 comes from the digit. Already `shrink`, which halves the size, raises it: pixels that are averaged over a neighborhood lose noise and keep the digit. The block at the bottom raises it further, and in what comes back from below, `grow`, the digit is clearest, with a share of 0.61. Then the skip is put beside it, and in `up` the share is down at 0.33. It has to fall: the output is to *be* the noise. Of the output's variance, the digit decides 0.07. This fits a division of labor: from below comes more of the digit, through the skip more of the noise, and the last block has to tell the two apart.
 
 # %% tags=["figure"]
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 
 picked, digit_names = [0, 7, 40], ["0", "2", "5"]
 torch.manual_seed(23)
@@ -1595,7 +1595,7 @@ for name in sorted(silent):
 # :::
 
 # %%
-from ddpm_lib.checks import blocks as check
+from ddpm_lib.course.checks import blocks as check
 
 pixels = ...
 check.equal_cost(pixels)

@@ -118,7 +118,7 @@ print(dedent(source[start:end]))
 # The claim trains a small UNet for twelve steps both ways, with the same seeds, and compares the loss of every step and the averaged network at the end. Then come five slips that somebody has made in line 1 or just before it. Two of them are hard to see later: times from 0 to $T - 1$, and a sum where line 1 has a mean.
 
 # %%
-from ddpm_lib.claims import claim
+from ddpm_lib.course.claims import claim
 from ddpm_lib.data import scale
 
 short = Settings(steps=12, batch=32, warmup=4)
@@ -536,7 +536,8 @@ print(f"linear schedule: {other.mean():.2f}")
 # The fence is wide at small $t$, because digits are not known there. If we doubt the *program* and not the model, we can do better: train it on data whose floor is known. Take the mean picture of each digit, ten pictures, and let the data be these with white noise of standard deviation 0.4 on top, about as much as the digits of one kind differ from their mean. That is a Gaussian mixture in 64 dimensions, and {eq}`eq:mixture-guess` is its best denoiser $\epsilon^*$. Two hundred steps of a small UNet will do.
 
 # %%
-from ddpm_lib import exact, panels
+from ddpm_lib import exact
+from ddpm_lib.course import panels
 from ddpm_lib.data import digits as all_digits
 
 whole = all_digits()
@@ -1065,7 +1066,7 @@ print("own error of the MLP: {:.3f}, and {:.3f}".format(*pair))
 # While our model trained, `runs.once` sorted the loss of every draw by its time, into twenty bins, and wrote down the means every hundred steps. The figure has them all, beside the references for the same bins. Training sees the training pictures, so here both references are about those.
 
 # %% tags=["figure"]
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 
 bins = (torch.arange(T) * 20) // T
 per_bin = [linear[bins == i].mean().item() for i in range(20)]
@@ -1206,7 +1207,7 @@ print(f"t from 0 to T − 1: mean up by {added:.3f}")
 # :::
 
 # %%
-from ddpm_lib.checks import training as check
+from ddpm_lib.course.checks import training as check
 
 per_pixel = ...
 check.per_pixel(per_pixel)

@@ -185,7 +185,7 @@ def no_third_line(x_t, t, u, eps_hat, z):
 
 
 # %% tags=["claim"]
-from ddpm_lib.claims import claim, mean, variance
+from ddpm_lib.course.claims import claim, mean, variance
 
 torch.manual_seed(0)
 stub = as_stub(torch.randn(1, 1, 3, 3, dtype=torch.float64))
@@ -1100,8 +1100,8 @@ claim(
 # Now you. The figure below contains the network of chapter 13 itself: its weights, rounded to 8 bits, and its layers in JavaScript. Nothing that you see in it was drawn beforehand, except the picture that stands there before the script runs.
 
 # %% tags=["figure"]
-from ddpm_lib.explore import explorable
-from ddpm_lib.quantization import quantize
+from ddpm_lib.course.explore import explorable
+from ddpm_lib.course.quantization import quantize
 
 small = model  # of 8 x 8 pixels: the page can carry it
 if recipe != "small_digits":
@@ -1131,7 +1131,7 @@ explorable(
 # The next cell shows the number of steps alone. If you run this chapter as a notebook, it has sliders for $\eta$ and the seed too, and draws with the model that you have trained.
 
 # %%
-from ddpm_lib import panels
+from ddpm_lib.course import panels
 
 panels.sampling(model)
 
@@ -1289,7 +1289,7 @@ print(f"one step keeps more than 1 MB: {sum(held.values()) > 1e6}")
 # :::
 
 # %%
-from ddpm_lib.checks import sampling as check
+from ddpm_lib.course.checks import sampling as check
 
 largest = ...
 check.unchanged(largest)

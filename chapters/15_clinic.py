@@ -23,9 +23,9 @@ import matplotlib.pyplot as plt
 import torch
 
 from ddpm_lib import diffusion
-from ddpm_lib.clinic import patients as broken
-from ddpm_lib.clinic.patients import BUGS
-from ddpm_lib.clinic.program import SHAPE, trained
+from ddpm_lib.course.clinic import patients as broken
+from ddpm_lib.course.clinic.patients import BUGS
+from ddpm_lib.course.clinic.program import SHAPE, trained
 from ddpm_lib.plotting import NOISE, style
 from ddpm_lib.sampling import denoiser, sample
 
@@ -88,7 +88,7 @@ plt.show()
 # The relative standard error is $\sqrt{2/n}$. If we ask for five standard errors, as the claims of this book do, then an error of the relative size $\delta$ in a variance is seen with $n \ge 50/\delta^2$ numbers. An error of 10 % takes 5000 numbers. One of a tenth of a percent takes fifty million. Such errors are found by exact checks or not at all.
 
 # %%
-from ddpm_lib.claims import claim, mean, variance
+from ddpm_lib.course.claims import claim, mean, variance
 
 # %% tags=["claim"]
 sigma, n = 1.5, 50
@@ -114,8 +114,13 @@ claim(
 # %%
 import inspect
 
-from ddpm_lib.clinic import program as clinic
-from ddpm_lib.clinic.program import BATCH, HEALTHY, known, ribbons
+from ddpm_lib.course.clinic import program as clinic
+from ddpm_lib.course.clinic.program import (
+    BATCH,
+    HEALTHY,
+    known,
+    ribbons,
+)
 
 print(inspect.getsource(clinic.Program))
 
@@ -128,7 +133,7 @@ print(inspect.getsource(clinic.Program))
 
 # %%
 from ddpm_lib import exact
-from ddpm_lib.clinic.program import WIDTH, patterns
+from ddpm_lib.course.clinic.program import WIDTH, patterns
 
 schedule = HEALTHY.schedule
 T = schedule.T
@@ -301,7 +306,7 @@ def cheat_losses(loss, t, batches=200):
 
 
 # %% tags=["claim"]
-from ddpm_lib.clinic import examine
+from ddpm_lib.course.clinic import examine
 
 signal = (a**2 - a) ** 2 / s**2 * second
 noise = (s**2 / s - 1) ** 2
@@ -717,8 +722,8 @@ for value in (1.02, -1.02):
 # %%
 from textwrap import indent
 
-from ddpm_lib.checks.clinic import fold
-from ddpm_lib.clinic.ward import (
+from ddpm_lib.course.checks.clinic import fold
+from ddpm_lib.course.clinic.ward import (
     CHECKS,
     evidence,
     healthy,
@@ -762,8 +767,8 @@ for number in (1, 2):
 # In both cases the second number decided, and it was one that nobody looks at in an ordinary training. `diagnose` says whether an answer is right. If it is not, it looks for the check that contradicts the answer most: it runs all checks on a program with the bug that you named, and compares.
 
 # %% tags=["nbval-check-output"]
-from ddpm_lib.checks import Mistake
-from ddpm_lib.checks.clinic import diagnose
+from ddpm_lib.course.checks import Mistake
+from ddpm_lib.course.checks.clinic import diagnose
 
 for number, answer in [
     (1, "two noises"),
@@ -806,9 +811,9 @@ plt.show()
 # The figure below is the same ward for the page. Choose a patient, run checks one by one, and make a diagnosis. The fewer checks you need, the better: think about what each hypothesis predicts before you press the button.
 
 # %% tags=["figure"]
-from ddpm_lib.clinic.patients import NAMES
-from ddpm_lib.clinic.ward import outcome
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.clinic.patients import NAMES
+from ddpm_lib.course.clinic.ward import outcome
+from ddpm_lib.course.explore import explorable
 
 table = [[outcome(bug, check) for check in CHECKS] for bug in BUGS]
 bedside = {
@@ -944,8 +949,8 @@ for number, answer in answers.items():
 # The table names each patient's bug, the check that deviates most from the healthy program, its outcome beside the healthy one, and the repair. After the repair the program is the healthy one, and all checks pass. Below it stands the broken part of each.
 
 # %% tags=["solution"]
-from ddpm_lib.checks.clinic import write
-from ddpm_lib.clinic.ward import distance
+from ddpm_lib.course.checks.clinic import write
+from ddpm_lib.course.clinic.ward import distance
 
 for number in range(3, 24):
     name = NAMES[number]
@@ -978,7 +983,7 @@ print(source[start:end])
 # :::
 
 # %%
-from ddpm_lib.checks import clinic as check_clinic
+from ddpm_lib.course.checks import clinic as check_clinic
 
 n = ...
 check_clinic.numbers_needed(n)

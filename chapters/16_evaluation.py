@@ -22,7 +22,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from ddpm_lib import data, diffusion, evaluation, recipes, runs
-from ddpm_lib.claims import claim, mean
+from ddpm_lib.course.claims import claim, mean
 from ddpm_lib.evaluation import Moments, frechet_distance, moments
 from ddpm_lib.plotting import DATA, GRAY, MODEL, NOISE, grid, style
 
@@ -718,7 +718,7 @@ plt.show()
 # The figure draws samples of normal distributions with $d$ independent features, whose variances add up to 1, twelve times for each setting. It compares $N$ of them with $N$ others of the same distribution (dots), and with $N$ of a distribution whose mean is elsewhere (crosses). The last slider is the true FD of these two.
 
 # %% tags=["figure"]
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 
 still, ax = plt.subplots(figsize=(4.2, 2.2))
 for d, color, look in ((16, DATA, "o-"), (64, NOISE, "s-")):
@@ -1270,7 +1270,7 @@ print("  above 1e-10 of the trace:", bool(stray > 1e-10 * trace))
 # :::
 
 # %%
-from ddpm_lib.checks import evaluation as check
+from ddpm_lib.course.checks import evaluation as check
 
 distance = ...
 check.on_a_line(distance)

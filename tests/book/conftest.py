@@ -39,7 +39,7 @@ FIRST = """\
 
 # %%
 from ddpm_lib import used
-from ddpm_lib.claims import claim
+from ddpm_lib.course.claims import claim
 
 rejects = {"square": used.ONE**2, "0 / 0": float("nan")}
 claim("eq:double", got=used.ONE + used.ONE, want=2.0, rejects=rejects)
@@ -106,8 +106,8 @@ def built_book(tmp_path_factory: pytest.TempPathFactory) -> Book:
     for name in ("book/extension", "book/assets"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("_config.yml", "constraints.txt", "book/references.bib", "book/claims.md",
-                 "book/references.md", "ddpm_lib/__init__.py", "ddpm_lib/claims.py"):  # fmt: skip
-        (folder / name).parent.mkdir(exist_ok=True)
+                 "book/references.md", "ddpm_lib/__init__.py", "ddpm_lib/course/__init__.py", "ddpm_lib/course/claims.py"):  # fmt: skip
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     files = {
         "_toc.yml": TOC,

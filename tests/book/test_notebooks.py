@@ -58,8 +58,10 @@ def test_a_directive_without_plain_form_stops_the_build():
 def test_the_library_travels_whole_and_the_same_each_time():
     archive = zipfile.ZipFile(io.BytesIO(base64.b85decode(library())))
     names = archive.namelist()
-    assert {"ddpm_lib/__init__.py", "ddpm_lib/claims.py", "ddpm_lib/course.mplstyle"} <= set(names)
-    assert "ddpm_lib/explorables/core.js" in names
+    assert {"ddpm_lib/__init__.py", "ddpm_lib/course/claims.py", "ddpm_lib/course.mplstyle"} <= set(
+        names
+    )
+    assert "ddpm_lib/course/explorables/core.js" in names
     assert not any("__pycache__" in name for name in names)
     first = library()
     library.cache_clear()

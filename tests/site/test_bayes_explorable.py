@@ -13,7 +13,7 @@ import torch
 from bare_page import DARK, show, swipe, violations
 
 from ddpm_lib import diffusion
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 from ddpm_lib.schedules import linear
 
 schedule = linear()

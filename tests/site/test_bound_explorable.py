@@ -13,7 +13,7 @@ import torch
 from bare_page import DARK, show, violations
 
 from ddpm_lib import bound, diffusion, exact
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 from ddpm_lib.schedules import cosine
 
 KINDS = [{"name": "one Gaussian", "m": 0.0, "width": 0.5}]

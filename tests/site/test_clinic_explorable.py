@@ -9,10 +9,10 @@ import pytest
 import torch
 from bare_page import show, violations
 
-from ddpm_lib.checks.clinic import write
-from ddpm_lib.clinic.patients import BUGS, NAMES
-from ddpm_lib.clinic.ward import CHECKS, Check, distance, passes
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.checks.clinic import write
+from ddpm_lib.course.clinic.patients import BUGS, NAMES
+from ddpm_lib.course.clinic.ward import CHECKS, Check, distance, passes
+from ddpm_lib.course.explore import explorable
 
 # Outcomes that need no training: each bug deviates in one check, by its own amount.
 HEALTHY = {

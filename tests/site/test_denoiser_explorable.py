@@ -13,7 +13,7 @@ import torch
 from bare_page import show, violations
 
 from ddpm_lib import exact
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 from ddpm_lib.schedules import linear
 
 T = 1000

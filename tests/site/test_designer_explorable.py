@@ -11,7 +11,7 @@ import torch
 from bare_page import DARK, show, violations
 
 from ddpm_lib.bound import bits_per_dim, prior_term
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 from ddpm_lib.schedules import cosine, linear
 
 SECOND_MOMENT = 0.7168

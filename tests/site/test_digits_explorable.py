@@ -19,10 +19,11 @@ import torch
 from bare_page import DARK, document, randn, violations
 from torch import nn
 
-from ddpm_lib import data, diffusion, explore, recipes, sampling
-from ddpm_lib.explore import explorable
+from ddpm_lib import data, diffusion, recipes, sampling
+from ddpm_lib.course import explore
+from ddpm_lib.course.explore import explorable
+from ddpm_lib.course.quantization import dequantize, quantize
 from ddpm_lib.networks import embedding, unet
-from ddpm_lib.quantization import dequantize, quantize
 from ddpm_lib.schedules import cosine
 
 T, SIDE = 1000, 8

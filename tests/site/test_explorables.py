@@ -14,8 +14,9 @@ import pytest
 import torch
 from bare_page import DARK, EXPLORABLES, document, randn, show, swipe, uniform, violations
 
-from ddpm_lib import data, diffusion, explore
-from ddpm_lib.explore import explorable
+from ddpm_lib import data, diffusion
+from ddpm_lib.course import explore
+from ddpm_lib.course.explore import explorable
 from ddpm_lib.schedules import linear
 
 T = 1000

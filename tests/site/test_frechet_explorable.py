@@ -12,8 +12,8 @@ import pytest
 import torch
 from bare_page import DARK, show, violations
 
+from ddpm_lib.course.explore import explorable
 from ddpm_lib.evaluation import Moments, frechet_distance
-from ddpm_lib.explore import explorable
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ import torch
 from bare_page import DARK, show, violations
 
 from ddpm_lib import bound
+from ddpm_lib.course.explore import explorable
 from ddpm_lib.diffusion import Gaussian
-from ddpm_lib.explore import explorable
 
 START = {"q": {"mean": -1.0, "std": 0.7}, "p": {"mean": 1.0, "std": 1.4}}
 PAIRS = [

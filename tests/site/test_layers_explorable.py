@@ -12,7 +12,7 @@ import pytest
 import torch
 from bare_page import violations
 
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 
 T, TIMES = 1000, [50, 450, 900]
 SIDES = {

@@ -12,7 +12,7 @@ import torch
 from bare_page import show, violations
 from torch.nn import functional as F
 
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 
 
 def conv(kernel, stride, padding):

@@ -12,7 +12,7 @@ import torch
 from bare_page import DARK, show, violations
 
 from ddpm_lib import exact
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 from ddpm_lib.schedules import linear
 
 schedule = linear()

@@ -13,9 +13,10 @@ import pytest
 import torch
 from bare_page import DARK, document, randn, show, uniform, violations
 
-from ddpm_lib import diffusion, exact, explore, sampling
+from ddpm_lib import diffusion, exact, sampling
+from ddpm_lib.course import explore
+from ddpm_lib.course.explore import explorable
 from ddpm_lib.data import ring_centers
-from ddpm_lib.explore import explorable
 from ddpm_lib.networks.tiny import MLP
 from ddpm_lib.schedules import linear
 

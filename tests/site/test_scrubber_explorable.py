@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from bare_page import DARK, document, swipe, violations
 
-from ddpm_lib import live
-from ddpm_lib.live import Drawing
+from ddpm_lib.course import live
+from ddpm_lib.course.live import Drawing
 
 GRAYS = [10, 120, 230]
 STEPS = ["1 of 100", "10 of 100", "100 of 100"]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from bare_page import DARK, show, violations
 
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 
 T = 1000
 STEPS = [100, 200, 300, 400, 500, 600]

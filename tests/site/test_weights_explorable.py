@@ -12,7 +12,7 @@ import pytest
 from bare_page import DARK, show, violations
 
 from ddpm_lib import bound, diffusion
-from ddpm_lib.explore import explorable
+from ddpm_lib.course.explore import explorable
 from ddpm_lib.schedules import cosine, linear
 
 T = 1000

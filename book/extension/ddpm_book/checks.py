@@ -41,7 +41,7 @@ def bare_widgets(app: Sphinx, document: nodes.document) -> None:
             if WIDGET in data and "text/html" not in data:  # a panel has both
                 logger.warning(
                     "this cell shows a widget, which is dead without a kernel: "
-                    "use an explorable, or a panel of ddpm_lib.panels",
+                    "use an explorable, or a panel of ddpm_lib.course.panels",
                     location=_location(cell),
                 )
 

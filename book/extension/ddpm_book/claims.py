@@ -1,7 +1,7 @@
 """Claims on the page: each as a quiet line with its equation's number, and the ledger of all.
 
-A claim prints one line and attaches its figures to that output (`ddpm_lib.claims`). Here they are
-read from the executed notebook, so nothing on the page or in the ledger is typed by hand.
+A claim prints one line and attaches its figures to that output (`ddpm_lib.course.claims`). Here
+they are read from the executed notebook, so nothing on the page or in the ledger is typed by hand.
 """
 
 from collections.abc import Iterator

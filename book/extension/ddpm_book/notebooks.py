@@ -42,7 +42,7 @@ if missing:
     raise SystemExit("Install these, then run this cell again: " + " ".join(missing))
 
 import torch
-from ddpm_lib import claims
+from ddpm_lib.course import claims
 
 claims.numbers.update({numbers})
 device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
@@ -238,7 +238,10 @@ def _setup_cell(
 def library() -> str:
     """ddpm_lib with its explorables, as base85 of a zip; the same text from the same files."""
     buffer = io.BytesIO()
-    folders = {ROOT / "ddpm_lib": "ddpm_lib", ROOT / "book/explorables": "ddpm_lib/explorables"}
+    folders = {
+        ROOT / "ddpm_lib": "ddpm_lib",
+        ROOT / "book/explorables": "ddpm_lib/course/explorables",
+    }
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for folder, name in folders.items():
             for path in sorted(folder.rglob("*")):

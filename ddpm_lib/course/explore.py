@@ -1,0 +1,171 @@
+"""Interactive figures: one line in a chapter, the same figure on the site, in JupyterLab, in Colab.
+
+An explorable is a plain JavaScript module in book/explorables/, together with its data. The output
+of a cell carries all that it needs, script and style included, and a still picture that remains
+where no script runs.
+"""
+
+import base64
+import hashlib
+import html
+import io
+import json
+import re
+import struct
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from torch import Tensor
+
+FOLDERS = (
+    Path(__file__).parent / "explorables",  # in an installed package
+    Path(__file__).parents[2] / "book" / "explorables",  # in the repository
+)
+IMPORT = r'^import \{[^}\n]*\} from "\./(\w+)\.js";\n'
+STILL_BYTES = 60_000  # a page has several, and telephones read them too
+
+
+@dataclass(frozen=True)
+class Explorable:
+    """An interactive figure, as HTML that needs nothing but itself."""
+
+    name: str
+    alt: str
+    source: str = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        return self.source
+
+
+def explorable(
+    name: str, data: Mapping[str, Any], *, still: Figure, alt: str, caption: str
+) -> Explorable:
+    """The interactive figure `name` about `data`, or its still picture where no script runs.
+
+    data: what the module asks for, its tensors in uint8;  caption: HTML, for <i>x</i><sub>t</sub>
+    """
+    for what, text in (("alt", alt), ("caption", caption)):
+        if not text.strip():
+            raise ValueError(f"{name}: {what} is empty: say in a sentence what the figure shows")
+    folder = _folder()
+    script, style = _script_and_style(folder, name)
+    # "<" becomes an escape, so that no text in the data can end the script.
+    values = json.dumps(data, default=_packed, allow_nan=False).replace("<", "\\u003c")
+    picture = _picture(still, alt)
+    # The script finds its figure by a key that follows from the content: the book caches outputs
+    # and compares them, so nothing in them may be random.
+    content = "\n".join([script, style, values, picture, caption])
+    key = f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
+    source = f"""<style>
+{style}</style>
+<figure class="explorable" data-explorable="{key}">
+<div class="ex-still">{picture}<p>This figure is interactive where JavaScript runs.</p></div>
+<figcaption>{caption}</figcaption>
+</figure>
+<script>
+(() => {{
+"use strict";
+{script}
+mount("{key}", {name}, {values});
+}})();
+</script>"""
+    return Explorable(name, alt, source)
+
+
+def _folder() -> Path:
+    for folder in FOLDERS:
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(
+        "the files of the explorables are neither in "
+        + " nor in ".join(str(folder) for folder in FOLDERS)
+        + ": install ddpm_lib from its wheel, or from a whole clone of the repository"
+    )
+
+
+def _script_and_style(folder: Path, name: str) -> tuple[str, str]:
+    """One explorable and all that it imports, joined to be the body of one function; their style.
+
+    What all share is in explorables.css, and what a module alone needs in a .css of its name.
+    """
+    sources = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.js")}
+    names = sorted(stem for stem, source in sources.items() if f"export function {stem}(" in source)
+    if name not in names:
+        raise ValueError(f"no explorable is named {name!r}; there are: {', '.join(names)}")
+    needed = _with_imports(name, sources)
+    script = "\n".join(_classic(module, sources[module]) for module in needed)
+    # In one scope a second function of a name would quietly take the place of the first.
+    first_words = Counter(re.findall(r"^(?:function|const) (\w+)", script, flags=re.M))
+    twice = [word for word, count in first_words.items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"{', '.join(needed)} are joined, but more than one defines {', '.join(twice)}"
+        )
+    style = "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in (folder / f"{stem}.css" for stem in ["explorables", *needed])
+        if path.exists()
+    )
+    return script, style
+
+
+def _with_imports(name: str, sources: Mapping[str, str]) -> list[str]:
+    """The modules that a module imports, directly or not, before their first use; then itself."""
+    needed: dict[str, None] = {}
+    for module in re.findall(IMPORT, sources[name], flags=re.M):
+        needed |= dict.fromkeys(_with_imports(module, sources))
+    return [*needed, name]
+
+
+def _classic(module: str, source: str) -> str:
+    """A module's source without its imports and without the word export."""
+    source = re.sub(IMPORT, "", source, flags=re.M)
+    source = re.sub(r"^export (?=function |const )", "", source, flags=re.M)
+    left = re.search(r"^\s*(import|export)\b.*|</script", source, flags=re.M | re.I)
+    if left:
+        raise ValueError(
+            f"{module}.js: {left[0].strip()!r} cannot stand in a classic script: import from "
+            '"./module.js", in one line, and export functions and constants only'
+        )
+    return source
+
+
+def _packed(value: object) -> dict[str, Any]:
+    """What core.js unpacks: bytes are a quarter of their decimal digits."""
+    array = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+    if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
+        kind = getattr(value, "dtype", type(value).__name__)
+        raise TypeError(
+            f"data is JSON and uint8 tensors, got {kind}: try .tolist() for few numbers"
+        )
+    return {"shape": array.shape, "base64": base64.b64encode(array.tobytes()).decode()}
+
+
+def _picture(figure: Figure, alt: str) -> str:
+    """The figure as an <img> that carries its PNG, at half its pixels: sharp on dense screens."""
+    buffer = io.BytesIO()
+    figure.savefig(
+        buffer,
+        format="png",
+        dpi=200,
+        bbox_inches="tight",
+        facecolor="white",
+        metadata={"Software": None},  # else the output would change with matplotlib's version
+    )
+    plt.close(figure)  # else a notebook would show it once more, below the output
+    png = buffer.getvalue()
+    if len(png) > STILL_BYTES:
+        raise ValueError(
+            f"the still picture has {len(png):,} bytes, more than {STILL_BYTES:,}: make it smaller"
+        )
+    width, height = struct.unpack(">II", png[16:24])  # in every PNG's header
+    return (
+        f'<img src="data:image/png;base64,{base64.b64encode(png).decode()}" '
+        f'width="{width // 2}" height="{height // 2}" alt="{html.escape(alt)}">'
+    )
