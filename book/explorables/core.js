@@ -3,9 +3,9 @@
 // A part is made once and later told its new value, by the function that it is returned with. It
 // keeps no other state: what is shown belongs to the explorable.
 //
-// ddpm_lib/course/explore.py joins an explorable and the modules that it imports into one classic script.
-// So a module imports from "./module.js" only, in one line, exports functions and constants only,
-// and has no name that another has.
+// ddpm_lib/course/explore.py joins an explorable and the modules that it imports into one classic
+// script. So a module imports from "./module.js" only, in one line, exports functions and constants
+// only, and has no name that another has.
 
 // ----------------------------------------------------------------------------------------- elements
 

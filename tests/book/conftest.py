@@ -106,7 +106,8 @@ def built_book(tmp_path_factory: pytest.TempPathFactory) -> Book:
     for name in ("book/extension", "book/assets"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("_config.yml", "constraints.txt", "book/references.bib", "book/claims.md",
-                 "book/references.md", "ddpm_lib/__init__.py", "ddpm_lib/course/__init__.py", "ddpm_lib/course/claims.py"):  # fmt: skip
+                 "book/references.md", "ddpm_lib/__init__.py", "ddpm_lib/course/__init__.py",
+                 "ddpm_lib/course/claims.py"):  # fmt: skip
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     files = {
