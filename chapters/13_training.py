@@ -539,6 +539,7 @@ print(f"linear schedule: {other.mean():.2f}")
 from ddpm_lib import exact
 from ddpm_lib.course import panels
 from ddpm_lib.data import digits as all_digits
+from ddpm_lib.training import LossesByTime
 
 whole = all_digits()
 flat = scale(whole.pixels).flatten(1).double()
@@ -549,7 +550,7 @@ mixture = exact.isotropic(torch.ones(10) / 10, means, 0.4)
 points = exact.draw(mixture, 20_000, seeded(3)).float()
 pictures = points.reshape(-1, 1, 8, 8)
 
-by_time = runs.LossesByTime(T, torch.device("cpu"))
+by_time = LossesByTime(T, torch.device("cpu"))
 run = Run(small_unet(), Settings(steps=200, learning_rate=4e-3))
 records = train(
     run, schedule, diffusion.EPS, pictures, loss=by_time.loss

@@ -24,7 +24,6 @@ from ddpm_lib import (
     __version__,
     bound,
     checkpoints,
-    diffusion,
     downloads,
     evaluation,
     plotting,
@@ -33,12 +32,11 @@ from ddpm_lib import (
 )
 from ddpm_lib.checkpoints import Checkpoint
 from ddpm_lib.recipes import Examples, Model, Recipe
-from ddpm_lib.training import Record
+from ddpm_lib.training import LossesByTime, Record
 
 CHECKPOINT = "checkpoint.safetensors"  # the name of the file in a run's folder
 NOTED = 1000  # points of the loss curve
 SAVED = 50  # of them for each checkpoint, and for each row of the losses by time
-BINS = 20  # of times, in such a row
 COMPARED = 1000  # samples for a Fréchet distance
 
 
@@ -132,7 +130,7 @@ def train(
 
 
 def _noted(
-    records: Iterator[Record], about: dict[str, Any], every: int, by_time: "LossesByTime"
+    records: Iterator[Record], about: dict[str, Any], every: int, by_time: LossesByTime
 ) -> Iterator[Record]:
     """The same records; `about` learns the mean loss of each `every` steps, and the time spent.
 
@@ -152,32 +150,6 @@ def _noted(
         about["seconds"] = before[0] + time.perf_counter() - start[0]
         about["cpu_seconds"] = before[1] + time.process_time() - start[1]
         yield record
-
-
-class LossesByTime:
-    """The loss of training, and the mean of what it was at times of the same twentieth of 1..T.
-
-    The mean over all times hides which noise levels are learned already. This costs no further
-    network call, and no wait for the device before `read`.
-    """
-
-    def __init__(self, T: int, device: torch.device) -> None:
-        self.T = T
-        self.sums = torch.zeros(2, BINS, device=device)  # of losses, and how many
-
-    def loss(self, *args: Any, t: Tensor, **kwargs: Any) -> Tensor:
-        """diffusion.loss, with its arguments."""
-        losses = diffusion.loss(*args, t=t, **kwargs)
-        bins = ((t - 1) * BINS // self.T).to(losses.device, non_blocking=True)
-        found = losses.detach().float()
-        self.sums.index_add_(1, bins, torch.stack([found, torch.ones_like(found)]))
-        return losses
-
-    def read(self) -> list[float | None]:
-        """The means since the last reading; None where no time was drawn."""
-        sums, counts = self.sums.tolist()
-        self.sums.zero_()
-        return [total / n if n else None for total, n in zip(sums, counts, strict=True)]
 
 
 def recent(losses: list[list[float]]) -> float:

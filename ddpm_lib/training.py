@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import torch
@@ -23,6 +23,9 @@ from torch import Tensor, nn
 from ddpm_lib import diffusion
 from ddpm_lib.diffusion import Network, Parameterization
 from ddpm_lib.schedules import Schedule
+
+KINDS = {int: "a whole number", float: "a number", bool: "True or False"}
+BINS = 20  # of times, for the losses by time
 
 
 @dataclass(frozen=True)
@@ -43,18 +46,20 @@ class Settings:
     compile: bool = False  # a minute at the start, for a gain on a GPU
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "accumulate"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is at least 1, got {getattr(self, name)}")
-        for name, low, high in (
-            ("learning_rate", 0, math.inf),
-            ("warmup", 0, math.inf),
-            ("final", 0, 1),
-            ("clip", 0, math.inf),
-            ("ema", 0, 1),
-        ):
-            if not low <= getattr(self, name) <= high:  # also for NaN
-                raise ValueError(f"{name} lies in {low}..{high}, got {getattr(self, name)}")
+        for field in fields(self):  # what JSON holds need not be what is meant
+            value, kind = getattr(self, field.name), type(field.default)
+            fits = isinstance(value, int | float if kind is float else kind)
+            if not fits or isinstance(value, bool) != (kind is bool):
+                raise TypeError(f"{field.name} is {KINDS[kind]}, got {value!r}")
+        for name in ("steps", "batch", "learning_rate", "clip", "accumulate"):
+            if not getattr(self, name) > 0:  # also for NaN
+                raise ValueError(
+                    f"{name} is above 0, got {getattr(self, name)}, with which nothing is learned"
+                    + (": math.inf lets gradients have any length" if name == "clip" else "")
+                )
+        for name, high in (("warmup", math.inf), ("final", 1), ("ema", 1)):
+            if not 0 <= getattr(self, name) <= high:
+                raise ValueError(f"{name} lies in 0..{high}, got {getattr(self, name)}")
 
     @property
     def layout(self) -> torch.memory_format:
@@ -206,6 +211,32 @@ def train(
             yield Record(step, rate, speed, value, run.failed)
 
     return steps()
+
+
+class LossesByTime:
+    """The loss of training, and the mean of what it was at times of the same twentieth of 1..T.
+
+    The mean over all times hides which noise levels are learned already. This costs no further
+    network call, and no wait for the device before `read`.
+    """
+
+    def __init__(self, T: int, device: torch.device) -> None:
+        self.T = T
+        self.sums = torch.zeros(2, BINS, device=device)  # of losses, and how many
+
+    def loss(self, *args: Any, t: Tensor, **kwargs: Any) -> Tensor:
+        """diffusion.loss, with its arguments."""
+        losses = diffusion.loss(*args, t=t, **kwargs)
+        bins = ((t - 1) * BINS // self.T).to(losses.device, non_blocking=True)
+        found = losses.detach().float()
+        self.sums.index_add_(1, bins, torch.stack([found, torch.ones_like(found)]))
+        return losses
+
+    def read(self) -> list[float | None]:
+        """The means since the last reading; None where no time was drawn."""
+        sums, counts = self.sums.tolist()
+        self.sums.zero_()
+        return [total / n if n else None for total, n in zip(sums, counts, strict=True)]
 
 
 def learning_rate(settings: Settings, step: int) -> float:

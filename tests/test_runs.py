@@ -1,4 +1,4 @@
-"""A trained model for all who need the same one, and the loss at each noise level."""
+"""A trained model for all who need the same one."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ddpm_lib import diffusion, downloads, recipes, runs, schedules, training
+from ddpm_lib import downloads, recipes, runs, training
 from ddpm_lib.recipes import RECIPES, Part
 from ddpm_lib.training import Settings
 
@@ -137,23 +137,6 @@ runs.once(SMALL)
     printed = b"".join(process.communicate(timeout=120)[0] for process in both)
     assert [process.returncode for process in both] == [0, 0]
     assert printed.count(b"step") == SMALL.settings.steps
-
-
-def test_the_losses_by_time_are_the_means_of_the_losses():
-    schedule, x_0 = schedules.cosine(40), torch.randn(200, 2)
-    by_time = runs.LossesByTime(40, CPU)
-    t, eps = torch.randint(1, 37, (200,)), torch.randn(200, 2)
-    network = lambda x_t, t: torch.zeros_like(x_t)
-    losses = by_time.loss(schedule, network, diffusion.EPS, x_0, t=t, eps=eps)
-    assert torch.equal(losses, diffusion.loss(schedule, network, diffusion.EPS, x_0, t=t, eps=eps))
-    got = by_time.read()
-    for k in range(20):  # bins of two times: 1 and 2, 3 and 4, ...
-        inside = losses[(t == 2 * k + 1) | (t == 2 * k + 2)]
-        if k < 18:
-            assert got[k] == pytest.approx(float(inside.mean()), rel=1e-5)
-        else:
-            assert got[k] is None
-    assert by_time.read() == [None] * 20
 
 
 def test_a_run_tells_the_losses_by_time(monkeypatch):

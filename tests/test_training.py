@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from ddpm_lib.diffusion import EPS, V, loss
 from ddpm_lib.networks.tiny import MLP
 from ddpm_lib.networks.unet import UNet
 from ddpm_lib.schedules import cosine, linear
-from ddpm_lib.training import OneDevice, Run, Settings, learning_rate, train
+from ddpm_lib.training import LossesByTime, OneDevice, Run, Settings, learning_rate, train
 
 SCHEDULE = linear(20)
 POINTS = torch.randn(30, 2, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
@@ -270,6 +271,26 @@ def test_no_step_waits_for_the_device() -> None:
         _ = records[-1].loss
 
 
+# The loss at each noise level
+
+
+def test_the_losses_by_time_are_the_means_of_the_losses():
+    schedule, x_0 = cosine(40), torch.randn(200, 2)
+    by_time = LossesByTime(40, torch.device("cpu"))
+    t, eps = torch.randint(1, 37, (200,)), torch.randn(200, 2)
+    network = lambda x_t, t: torch.zeros_like(x_t)
+    losses = by_time.loss(schedule, network, EPS, x_0, t=t, eps=eps)
+    assert torch.equal(losses, loss(schedule, network, EPS, x_0, t=t, eps=eps))
+    got = by_time.read()
+    for k in range(20):  # bins of two times: 1 and 2, 3 and 4, ...
+        inside = losses[(t == 2 * k + 1) | (t == 2 * k + 2)]
+        if k < 18:
+            assert got[k] == pytest.approx(float(inside.mean()), rel=1e-5)
+        else:
+            assert got[k] is None
+    assert by_time.read() == [None] * 20
+
+
 # What goes wrong
 
 
@@ -327,6 +348,8 @@ def test_what_does_not_fit_is_refused_before_the_first_step() -> None:
         {"warmup": -1},
         {"final": 1.5},
         {"clip": -1.0},
+        {"clip": 0.0},
+        {"learning_rate": 0},
         {"ema": 1.5},
     ],
 )
@@ -334,6 +357,31 @@ def test_settings_name_what_is_out_of_range(wrong: dict) -> None:
     ((name, value),) = wrong.items()
     with pytest.raises(ValueError, match=f"{name} .*got {value}"):
         Settings(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        ({"steps": 2.5}, "a whole number"),
+        ({"steps": 2000.0}, "a whole number"),
+        ({"batch": True}, "a whole number"),
+        ({"warmup": None}, "a whole number"),
+        ({"seed": "0"}, "a whole number"),
+        ({"learning_rate": "2e-3"}, "a number"),
+        ({"clip": False}, "a number"),
+        ({"ema": [0.9]}, "a number"),
+        ({"bfloat16": 1}, "True or False"),
+        ({"compile": "false"}, "True or False"),
+    ],
+)
+def test_settings_from_a_file_are_of_the_right_kind(wrong: dict, kind: str) -> None:
+    ((name, value),) = json.loads(json.dumps(wrong)).items()
+    with pytest.raises(TypeError, match=re.escape(f"{name} is {kind}, got {value!r}")):
+        Settings(**{name: value})
+
+
+def test_whole_numbers_do_where_any_number_does() -> None:
+    assert Settings(learning_rate=1, clip=5, ema=0, final=1, warmup=0).ema == 0
 
 
 def test_records_tell_the_speed() -> None:

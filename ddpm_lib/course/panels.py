@@ -24,10 +24,9 @@ from ddpm_lib.course.explore import Explorable
 from ddpm_lib.course.live import Drawing, Job, Panel
 from ddpm_lib.plotting import GRAY, MODEL
 from ddpm_lib.recipes import Model
-from ddpm_lib.runs import BINS, LossesByTime
 from ddpm_lib.sampling import ddim, sample, strided
 from ddpm_lib.schedules import Schedule, cosine, linear
-from ddpm_lib.training import Record
+from ddpm_lib.training import BINS, LossesByTime, Record
 
 ACROSS = 8  # pictures in a row
 OFTEN = 0.5  # seconds at least from one sentence of a monitor to the next

@@ -23,9 +23,8 @@ from ddpm_lib import bound, plotting, recipes
 from ddpm_lib.course import live, panels
 from ddpm_lib.diffusion import Prediction, signal_and_noise
 from ddpm_lib.recipes import Model
-from ddpm_lib.runs import BINS
 from ddpm_lib.schedules import cosine, linear
-from ddpm_lib.training import Record
+from ddpm_lib.training import BINS, Record
 
 SCHEDULE = cosine(100)
 
