@@ -1368,13 +1368,12 @@ claim(
 # %%
 import inspect
 
-from ddpm_lib.bound import density as log_density
-from ddpm_lib.bound import kl
+from ddpm_lib.bound import kl, normal_log_density
 from ddpm_lib.diffusion import Gaussian
 
 print(inspect.getsource(Gaussian))
 print(inspect.getsource(kl))
-print(inspect.getsource(log_density))
+print(inspect.getsource(normal_log_density))
 
 # %% [markdown]
 # The first claim compares `kl` with our own function on a batch of four pictures, the second compares the library's `density`, which returns a logarithm, with the density from the beginning of this chapter.
@@ -1396,7 +1395,7 @@ claim(
 )
 claim(
     "def:normal",
-    got=log_density(points, Gaussian(0.5 * one, 0.09 * one)),
+    got=normal_log_density(points, Gaussian(0.5 * one, 0.09 * one)),
     want=N(points, 0.5, 0.09).log(),
     rejects={
         "a density, not its logarithm": N(points, 0.5, 0.09),
@@ -1469,7 +1468,7 @@ tried = torch.cartesian_prod(
     torch.linspace(-1.5, 1.45, 60), torch.linspace(0.12, 1.3, 60)
 )
 means, widths = tried[:, :1], tried[:, 1:]
-log_p = log_density(line, Gaussian(means, widths**2))
+log_p = normal_log_density(line, Gaussian(means, widths**2))
 p_draws = integral(log_p.exp() * (log_p - log_q), line)
 q_draws = integral(log_q.exp() * (log_q - log_p), line)
 for name, table in (("KL(q‖p)", q_draws), ("KL(p‖q)", p_draws)):

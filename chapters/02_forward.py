@@ -19,7 +19,7 @@
 import torch
 
 from ddpm_lib.data import digits, scale
-from ddpm_lib.diffusion import noise, signal_and_noise
+from ddpm_lib.diffusion import add_noise, signal_and_noise
 from ddpm_lib.plotting import DATA, GRAY, NOISE, grid, style
 from ddpm_lib.schedules import linear
 
@@ -31,7 +31,8 @@ x_0 = scale(digits().pixels).double()  # (1797, 1, 8, 8), -1 to 1
 three = x_0[[10, 13, 17]]
 times = [0, 50, 100, 200, 400, 600, 1000]
 columns = [
-    noise(linear(), three, t, torch.randn(three.shape)) for t in times
+    add_noise(linear(), three, t, torch.randn(three.shape))
+    for t in times
 ]
 rows = torch.stack(columns, dim=1).flatten(0, 1)
 grid(rows, rows=3, labels=[f"$t = {t}$" for t in times])
@@ -680,7 +681,7 @@ def jump(x_0, t, eps):
 # %%
 import inspect
 
-print(inspect.getsource(noise))
+print(inspect.getsource(add_noise))
 print(inspect.getsource(signal_and_noise))
 
 # %% [markdown]
@@ -691,7 +692,7 @@ t = torch.tensor([1, 2, 10, 50, 100, 300, 700, 1000])
 eps = torch.randn(8, 1, 8, 8)
 claim(
     "eq:jump",
-    got=noise(linear(), x_0[:8], t, eps),
+    got=add_noise(linear(), x_0[:8], t, eps),
     want=jump(x_0[:8], t, eps),
     rejects={
         "times along the width": jump_at_one_time(x_0[:8], t, eps),
@@ -915,7 +916,7 @@ check.amplified(0.01 / snr[1000].sqrt())
 print(f"s / a at T: {1 / snr[T].sqrt():.0f}")
 
 eps = torch.randn(x_0.shape)
-x_10 = noise(linear(), x_0, 10, eps)
+x_10 = add_noise(linear(), x_0, 10, eps)
 published = (x_10 - (1 - alpha[10]) * eps) / (1 - alpha_bar[10]).sqrt()
 error = (published - x_0).square().mean().sqrt()
 print(f"published formula at t = 10: off by {error:.0f}")
@@ -959,7 +960,7 @@ def read(x_t, t, thumbnails):
 check.read(read, thumbnails)
 which = torch.arange(4000) % 10
 for t in (260, 400, 500):
-    x_t = noise(
+    x_t = add_noise(
         linear(), thumbnails[which], t, torch.randn(4000, 1, 8, 8)
     )
     right = (read(x_t, t, thumbnails) == which).double().mean()

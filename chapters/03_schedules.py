@@ -21,7 +21,7 @@ import math
 import torch
 
 from ddpm_lib.data import digits, scale
-from ddpm_lib.diffusion import noise
+from ddpm_lib.diffusion import add_noise
 from ddpm_lib.plotting import DATA, GRAY, NOISE, grid, style
 from ddpm_lib.schedules import Schedule, cosine, linear
 
@@ -39,7 +39,7 @@ schedules = [
 ]
 parts = [0, 0.1, 0.2, 0.4, 0.6, 0.8, 1]
 cells = [
-    noise(schedule, three, round(part * schedule.T), eps)
+    add_noise(schedule, three, round(part * schedule.T), eps)
     for schedule in schedules
     for part in parts
 ]
@@ -385,7 +385,7 @@ from ddpm_lib import exact
 
 two = exact.isotropic(weights, centers[:, None], width)
 draws = exact.draw(two, 200_000)
-noisy = noise(linear(), draws, 200, torch.randn(200_000, 1))
+noisy = add_noise(linear(), draws, 200, torch.randn(200_000, 1))
 levels = torch.linspace(-1.8, 1.8, 7)
 
 

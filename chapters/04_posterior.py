@@ -1170,7 +1170,7 @@ def published_table(schedule, denoise, x_t, t, *_):
 
 steps = {
     "right": ddpm(),
-    "variance β": ddpm(diffusion.beta),
+    "variance β": ddpm(diffusion.kernel_variance),
     "√(1 − α)": too_much(0),
     "√(1 − α) + ε": too_much(1),
     "table in μ": published_table,
@@ -1235,7 +1235,7 @@ for t in (2, 100, 500, 1000):
 x_0 = draw(mixture, 10_000)
 eps = torch.randn(x_0.shape)
 for t in (10, 100, 500):
-    x_t = diffusion.noise(schedule, x_0, t, eps)
+    x_t = diffusion.add_noise(schedule, x_0, t, eps)
     slip = (x_t - (1 - alpha[t]) * eps) / s_squared[t].sqrt()
     error = (slip - x_0).square().mean().sqrt()
     print(f"x_0 slip at t = {t}: off by {error:.2f}")

@@ -22,7 +22,12 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import torch
 
-from ddpm_lib.diffusion import Gaussian, beta, beta_tilde, posterior
+from ddpm_lib.diffusion import (
+    Gaussian,
+    kernel_variance,
+    posterior,
+    posterior_variance,
+)
 from ddpm_lib.exact import (
     covariance,
     draw,
@@ -43,7 +48,9 @@ torch.set_default_dtype(torch.float64)
 two = isotropic(torch.ones(2) / 2, torch.tensor([[-1.0], [1.0]]), 0.2)
 few = cosine(30)
 start = torch.randn(60, 1)
-walk = sample(ddpm(beta), few, exact_denoiser(few, two), start)
+walk = sample(
+    ddpm(kernel_variance), few, exact_denoiser(few, two), start
+)
 backward = torch.stack([start, *walk])[..., 0]
 forward = [torch.full((60,), 0.9)]
 for t in range(1, 31):
@@ -766,12 +773,26 @@ def step_300(variance, t):
 
 
 last = bound.data_term(
-    schedule, denoise, x_0, eps=eps, likelihood=bound.density
+    schedule, denoise, x_0, eps=eps, likelihood=bound.normal_log_density
 )
 prior = bound.prior_term(schedule, x_0)
-theirs = [last, step_300(beta, 2), step_300(beta, 300), prior]
-off_by_one = [last, step_300(beta, 3), step_300(beta, 301), prior]
-other = [last, *(step_300(beta_tilde, t) for t in (2, 300)), prior]
+theirs = [
+    last,
+    step_300(kernel_variance, 2),
+    step_300(kernel_variance, 300),
+    prior,
+]
+off_by_one = [
+    last,
+    step_300(kernel_variance, 3),
+    step_300(kernel_variance, 301),
+    prior,
+]
+other = [
+    last,
+    *(step_300(posterior_variance, t) for t in (2, 300)),
+    prior,
+]
 claim(
     "eq:bound",
     got=ours,
@@ -1420,7 +1441,10 @@ for name, estimate in (("pixels", each_pixel), ("memory", memory)):
     if name == "memory":
         exact = math.log2(1500) / 64
         print(f"{'memory: log p':18} {exact:7.3f}  infinite")
-    for choice, var in (("beta", beta), ("beta tilde", beta_tilde)):
+    for choice, var in (
+        ("beta", kernel_variance),
+        ("beta tilde", posterior_variance),
+    ):
         nats = bound.bound(
             schedule,
             estimate,

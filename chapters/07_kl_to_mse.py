@@ -19,7 +19,7 @@
 import matplotlib.pyplot as plt
 import torch
 
-from ddpm_lib.diffusion import beta, beta_tilde
+from ddpm_lib.diffusion import kernel_variance, posterior_variance
 from ddpm_lib.plotting import DATA, GRAY, MODEL, NOISE, style
 from ddpm_lib.schedules import cosine, linear
 
@@ -208,11 +208,11 @@ claim(
 
 # %%
 from ddpm_lib.bound import kl
-from ddpm_lib.diffusion import Gaussian, noise, posterior
+from ddpm_lib.diffusion import Gaussian, add_noise, posterior
 
 t = torch.arange(2, T + 1)
 x_0, eps = torch.randn(2, T - 1, 3)
-x_t = noise(schedule, x_0, t, eps)
+x_t = add_noise(schedule, x_0, t, eps)
 
 
 def divergence(guess, variance):
@@ -227,7 +227,10 @@ guess = x_0 + 0.3 * torch.randn(x_0.shape)
 error = (x_0 - guess).square().sum(1)
 now, before = 1 - alpha_bar[2:], alpha_bar[1:-1]
 betas = schedule.beta[2:]
-for variance, rest in ((beta, constant), (beta_tilde, 0 * constant)):
+for variance, rest in (
+    (kernel_variance, constant),
+    (posterior_variance, 0 * constant),
+):
     var = variance(schedule, t, t - 1)
     weight = before * betas**2 / (2 * var * now**2)
     claim(
@@ -373,7 +376,10 @@ claim(
 # This is the weight of {cite:t}`ho2020`. The claim computes the divergences from the decoded noise, for both choices of $\sigma_t^2$. Among the wrong versions is one that we found in print: the weight of the $x_0$-error in front of the error of the noise.
 
 # %% tags=["claim"]
-for variance, rest in ((beta, constant), (beta_tilde, 0 * constant)):
+for variance, rest in (
+    (kernel_variance, constant),
+    (posterior_variance, 0 * constant),
+):
     var = variance(schedule, t, t - 1)
     weight = betas**2 / (2 * var * alpha[2:] * now)
     same = before * betas**2 / (2 * var * now**2)
@@ -428,7 +434,10 @@ wrong_picture = x_0 + 1
 wrong_noise = EPS.decode(eps + 1, x_t, a, s).x_0
 
 # %% tags=["claim"]
-for variance, rest in ((beta, constant), (beta_tilde, 0 * constant)):
+for variance, rest in (
+    (kernel_variance, constant),
+    (posterior_variance, 0 * constant),
+):
     of_x_0 = divergence(wrong_picture, variance) - 3 * rest
     of_eps = divergence(wrong_noise, variance) - 3 * rest
     claim(
@@ -484,8 +493,8 @@ print(inspect.getsource(x_0_weight))
 ours, library = [], []
 for one in (linear(), cosine()):
     for table, var in (
-        (one.beta, beta),
-        (one.beta_tilde, beta_tilde),
+        (one.beta, kernel_variance),
+        (one.beta_tilde, posterior_variance),
     ):
         ours.append(torch.stack(weights(one, table)))
         library.append(
@@ -527,15 +536,20 @@ def spoiled(x_t, t):
 
 # %% tags=["claim"]
 x_0, eps = draw(mixture, T - 1), torch.randn(T - 1, 1)
-answer = spoiled(noise(schedule, x_0, t, eps), t)
+answer = spoiled(add_noise(schedule, x_0, t, eps), t)
 eps_error = (eps - answer.eps).square().sum(1)
 x_0_error = (x_0 - answer.x_0).square().sum(1)
 got = [
     step_term(schedule, spoiled, x_0, t=t, eps=eps, variance=variance)
-    for variance in (beta, beta_tilde)
+    for variance in (kernel_variance, posterior_variance)
 ]
 of_x_0, of_eps = (
-    torch.stack([table(schedule, beta), table(schedule, beta_tilde)])
+    torch.stack(
+        [
+            table(schedule, kernel_variance),
+            table(schedule, posterior_variance),
+        ]
+    )
     for table in (x_0_weight, eps_weight)
 )
 rest = torch.stack([constant, 0 * constant])
@@ -588,7 +602,7 @@ w = eps_weight(schedule)[2:]
 N = 200_000
 drawn = torch.randint(2, T + 1, (N,))
 x_0, eps = draw(mixture, N), torch.randn(N, 1)
-answer = spoiled(noise(schedule, x_0, drawn, eps), drawn)
+answer = spoiled(add_noise(schedule, x_0, drawn, eps), drawn)
 squares = (eps - answer.eps).square().sum(1)
 claim(
     "eq:drawn-time",
@@ -675,7 +689,7 @@ s_t, V_t = (1 - alpha_bar[1:]).sqrt(), 1 - 0.99 * alpha_bar[1:]
 N, theta = 1_000_000, 0.9
 drawn = torch.randint(1, T + 1, (N,))
 x_0, eps = 0.1 * torch.randn(N, 1), torch.randn(N, 1)
-x_t = noise(schedule, x_0, drawn, eps)
+x_t = add_noise(schedule, x_0, drawn, eps)
 claim(
     "eq:theta-loss",
     got=mean((eps - theta * x_t).square()[:, 0]),
@@ -758,15 +772,17 @@ print(f"one θ for each t          {mean_loss(s_t / V_t):.3f}")
 # The weight is what {eq}`eq:eps-weight` says for $\sigma_1^2 = \beta_1$, and only the constant is another. So the term $t = 1$ of $L_{\mathrm{simple}}$ is $L_0$, reweighted like the rest. For pixels that come in 256 levels, chapter 6 puts the probability of a bin {eq}`eq:discretized` in place of the density; then this is an approximation, which takes the density as constant within a bin.
 
 # %% tags=["claim"]
-from ddpm_lib.bound import data_term, density
+from ddpm_lib.bound import data_term, normal_log_density
 
 x_0, eps = draw(mixture, 500), torch.randn(500, 1)
-answer = spoiled(noise(schedule, x_0, 1, eps), 1)
+answer = spoiled(add_noise(schedule, x_0, 1, eps), 1)
 eps_error = (eps - answer.eps).square().sum(1)
 level = torch.log(2 * torch.pi * schedule.beta[1]) / 2
 claim(
     "eq:first-step",
-    got=data_term(schedule, spoiled, x_0, eps=eps, likelihood=density),
+    got=data_term(
+        schedule, spoiled, x_0, eps=eps, likelihood=normal_log_density
+    ),
     want=eps_error / (2 * alpha[1]) + level,
     rejects={
         "weight one": eps_error + level,
@@ -907,13 +923,16 @@ claim(
 
 # %% tags=["claim"]
 x_0, eps = torch.randn(2, T - 1, 3)
-x_t = noise(schedule, x_0, t, eps)
+x_t = add_noise(schedule, x_0, t, eps)
 a, s = signal_and_noise(schedule, t, like=x_0)
 v = V.target(x_0, eps, a, s)
 v_hat = v + 0.1 * torch.randn(v.shape)
 answer = V.decode(v_hat, x_t, a, s)
 v_error = (v - v_hat).square().sum(1)
-for variance, rest in ((beta, constant), (beta_tilde, 0 * constant)):
+for variance, rest in (
+    (kernel_variance, constant),
+    (posterior_variance, 0 * constant),
+):
     of_eps = eps_weight(schedule, variance)[2:]
     of_v = v_weight(schedule, variance)[2:]
     claim(
@@ -993,7 +1012,7 @@ claim(
 def after_rounding(parameterization, t, N=20_000):
     """RMS errors of x_0_hat and eps_hat from rounding the output."""
     x_0, eps = draw(mixture, N), torch.randn(N, 1)
-    x_t = noise(schedule, x_0, t, eps)
+    x_t = add_noise(schedule, x_0, t, eps)
     best = exact(x_t, t)
     a, s = signal_and_noise(schedule, t, like=x_t)
     out = parameterization.target(best.x_0, best.eps, a, s)
@@ -1073,7 +1092,9 @@ for name, one in (("linear", schedule), ("cosine", cosine())):
 off = 0.1  # in each of 64 pixels of the estimated noise
 x_0 = eps = x_t = torch.zeros(T - 1, 64)  # any others would do
 a, s = signal_and_noise(schedule, t, like=eps)
-direct = divergence(EPS.decode(eps + off, x_t, a, s).x_0, beta_tilde)
+direct = divergence(
+    EPS.decode(eps + off, x_t, a, s).x_0, posterior_variance
+)
 published = x_0_weight(schedule)[2:]
 for k in (2, 100, 500, 1000):
     same = published[k - 2] * 64 * off**2
@@ -1126,7 +1147,7 @@ print(f"t = 1 untrained: {s_over_a:.4f} stays in x_0")
 N = 200_000
 drawn = torch.randint(1, T + 1, (N,))
 x_0, eps = draw(mixture, N), torch.randn(N, 1)
-best = exact(noise(schedule, x_0, drawn, eps), drawn).eps
+best = exact(add_noise(schedule, x_0, drawn, eps), drawn).eps
 second = torch.randn(N, 1)
 claim(
     "eq:second-noise",
@@ -1162,7 +1183,7 @@ def train(reduce, optimizer, rate, steps=200):
     for _ in range(steps):
         rows = torch.randint(len(pictures), (128,), generator=chance)
         eps = torch.randn(128, 64, generator=chance)
-        x_t = noise(schedule, pictures[rows], 300, eps)
+        x_t = add_noise(schedule, pictures[rows], 300, eps)
         squares = (x_t @ W.T - eps).square()
         optimizer.zero_grad()
         reduce(squares).backward()
@@ -1323,7 +1344,7 @@ uniform[:2] = 0
 for name, P in (("uniform", uniform), ("by weight", w / w.sum())):
     drawn = torch.multinomial(P, 200_000, replacement=True)
     x_0, eps = draw(mixture, 200_000), torch.randn(200_000, 1)
-    answer = spoiled(noise(schedule, x_0, drawn, eps), drawn)
+    answer = spoiled(add_noise(schedule, x_0, drawn, eps), drawn)
     squares = (eps - answer.eps).square().sum(1)
     one = estimate(squares, drawn, P, w)
     print(

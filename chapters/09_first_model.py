@@ -192,11 +192,11 @@ def algorithm_1(network, data, steps, *, chance, noise, batch=64):
 
 
 # %% [markdown]
-# The library splits this in two. `diffusion.loss` is the squared error inside line 4, for any schedule and any choice of what is predicted. `training.train` is the loop, and adds what chapter 13 is about: a learning rate that rises and falls, gradients of limited length, and a running average of the weights.
+# The library splits this in two. `diffusion.loss` is the squared error inside line 4, for any schedule and any choice of what is predicted. `training.training_steps` is the loop, and adds what chapter 13 is about: a learning rate that rises and falls, gradients of limited length, and a running average of the weights.
 
 # %%
 from ddpm_lib import diffusion
-from ddpm_lib.training import Run, Settings, train
+from ddpm_lib.training import Run, Settings, training_steps
 
 print(inspect.getsource(diffusion.loss))
 
@@ -223,7 +223,9 @@ def fresh():
 
 def by_library(loss=diffusion.loss):
     run = Run(fresh(), plain)
-    for _ in train(run, schedule, diffusion.EPS, data, loss=loss):
+    for _ in training_steps(
+        run, schedule, diffusion.EPS, data, loss=loss
+    ):
         pass
     with torch.no_grad():
         return run.network(probe, probe_t)
@@ -249,7 +251,7 @@ def slip(x_t, target):
 
 
 def jump(x_0, t, eps):
-    return diffusion.noise(schedule, x_0, t, eps)
+    return diffusion.add_noise(schedule, x_0, t, eps)
 
 
 claim(
@@ -292,7 +294,7 @@ settings = Settings(steps=3000, batch=256, learning_rate=8e-3)
 torch.manual_seed(0)
 run = Run(MLP(2, 64), settings)
 losses, best = [], None
-for record in train(run, schedule, diffusion.EPS, data):
+for record in training_steps(run, schedule, diffusion.EPS, data):
     losses.append(record.loss)
     if losses[-1] == min(losses):
         best = record.step, deepcopy(run.network)
@@ -647,6 +649,9 @@ claim(
 
 
 # %%
+from ddpm_lib.diffusion import kernel_variance, posterior_variance
+
+
 def measure(x, name, parts=4, bound=False):
     """The sliced distance and the relative width."""
     truth = exact.draw(ring, len(x), seeded(8))
@@ -705,7 +710,7 @@ kept = linear(50, 1e-4, 0.02)  # the range of 1000 steps
 measure(leap_back(schedule, noise_start), "start alone")
 measure(leap_back(kept, noise_start), "  of 50 steps")
 
-both = ("β~", diffusion.beta_tilde), ("β", diffusion.beta)
+both = ("β~", posterior_variance), ("β", kernel_variance)
 for n in (200, 20):
     for name, var in both:
         x_0 = samples(exactly, true_start, n, ddpm(var))
@@ -790,8 +795,8 @@ for v in (width**2, 1.0):
     best_eps = exact.exact_denoiser(schedule, single)
     x_T = exact.draw(exact.noised(schedule, single, T), 40_000)
     for var, other in (
-        (diffusion.beta, diffusion.beta_tilde),
-        (diffusion.beta_tilde, diffusion.beta),
+        (kernel_variance, posterior_variance),
+        (posterior_variance, kernel_variance),
     ):
         *_, x_0 = sample(ddpm(var), schedule, best_eps, x_T, times)
         claim(
@@ -801,7 +806,7 @@ for v in (width**2, 1.0):
             rejects={
                 "the other variance": predicted(v, times, other),
                 "noise in the last step too": predicted(v, times, var)
-                + diffusion.beta(schedule, times[-2], 0),
+                + kernel_variance(schedule, times[-2], 0),
                 "no fresh noise": predicted(v, times, lambda *_: 0),
             },
         )
@@ -829,15 +834,9 @@ floors = [float(sliced(x, truth)) for x in again]
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3.1))
 for name, look, color, denoise, var in (
-    (
-        "exact, $\\tilde\\beta$",
-        "o-",
-        DATA,
-        exactly,
-        diffusion.beta_tilde,
-    ),
-    ("exact, $\\beta$", "s--", NOISE, exactly, diffusion.beta),
-    ("network, $\\beta$", "^:", MODEL, model, diffusion.beta),
+    ("exact, $\\tilde\\beta$", "o-", DATA, exactly, posterior_variance),
+    ("exact, $\\beta$", "s--", NOISE, exactly, kernel_variance),
+    ("network, $\\beta$", "^:", MODEL, model, kernel_variance),
 ):
     mine = numbers[: 6 if denoise is exactly else 5]
     found = [numbers_of(denoise, var, n) for n in mine]

@@ -490,7 +490,7 @@ chance = torch.Generator().manual_seed(9)
 x_0 = exact.draw(ring, 4000, chance)
 test_t = torch.randint(1, 201, (4000,), generator=chance)
 noise = torch.randn(4000, 2, generator=chance)
-test_x = diffusion.noise(schedule, x_0, test_t, noise)
+test_x = diffusion.add_noise(schedule, x_0, test_t, noise)
 best = exact.exact_denoiser(schedule, ring)(test_x, test_t).eps
 
 

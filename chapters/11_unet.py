@@ -1034,9 +1034,9 @@ for i, (one, other) in enumerate(zip(*columns, strict=True), start=1):
 
 # %%
 from ddpm_lib import data
-from ddpm_lib.diffusion import EPS, noise
+from ddpm_lib.diffusion import EPS, add_noise
 from ddpm_lib.schedules import cosine
-from ddpm_lib.training import Run, Settings, train
+from ddpm_lib.training import Run, Settings, training_steps
 
 pixels = getattr(data, dataset)().pixels
 held_out = 297  # pictures to judge by
@@ -1068,7 +1068,7 @@ def fit(kind, seed, steps, batch=32):
     )
     losses = [
         record.loss_on_device
-        for record in train(
+        for record in training_steps(
             run, schedule, EPS, known, prepare=data.scale
         )
     ]
@@ -1080,7 +1080,7 @@ def errors(network, t):
     """eps − eps_hat for the unseen pictures, always the same noise."""
     chance = torch.Generator().manual_seed(int(t))
     eps = torch.randn(x_0.shape, generator=chance)
-    x_t = noise(schedule, x_0, int(t), eps).to(device)
+    x_t = add_noise(schedule, x_0, int(t), eps).to(device)
     when = torch.full((len(x_t),), int(t), device=device)
     return eps - network(x_t, when).cpu()
 

@@ -420,7 +420,7 @@ torch.manual_seed(7)
 stops = torch.arange(50, 1001, 50)
 at_time = torch.stack(
     [
-        diffusion.noise(
+        diffusion.add_noise(
             schedule,
             pictures.double(),
             int(t),
@@ -1202,7 +1202,7 @@ shares = {name: [] for name in ("x_t", *parts)}
 again = unseen[:40].repeat_interleave(8, dim=0)
 for t in few:
     eps = torch.randn(again.shape)
-    x_t = diffusion.noise(model.schedule, again, t, eps)
+    x_t = diffusion.add_noise(model.schedule, again, t, eps)
     for name, h in all_layers(x_t, t).items():
         shares[name].append(digit_share(h, 40))
 print("shares in percent")
@@ -1228,7 +1228,8 @@ torch.manual_seed(23)
 noises = torch.randn(3, 1, 8, 8)
 stored = [
     all_layers(
-        diffusion.noise(model.schedule, unseen[picked], t, noises), t
+        diffusion.add_noise(model.schedule, unseen[picked], t, noises),
+        t,
     )
     for t in few
 ]
@@ -1347,7 +1348,7 @@ variants = {  # how to make it; its steps, as a multiple
 # %%
 import time
 
-from ddpm_lib.training import Run, Settings, train
+from ddpm_lib.training import Run, Settings, training_steps
 
 chance = torch.Generator().manual_seed(24)
 judged = data.scale(examples.test).repeat(4, 1, 1, 1)[:720]
@@ -1377,7 +1378,7 @@ def after_training(construct, steps, seed):
         seed=seed,
     )
     run = Run(construct().to(device), settings)
-    for _ in train(
+    for _ in training_steps(
         run,
         schedule,
         diffusion.EPS,
@@ -1446,7 +1447,7 @@ def answers(network, t, others, training=True):
     found = []
     for n in range(2):
         x_0, eps = (x[n : n + 32] for x in (judged, judged_eps))
-        x_t = diffusion.noise(schedule, x_0, times, eps)
+        x_t = diffusion.add_noise(schedule, x_0, times, eps)
         found.append(network(x_t, times)[0])
     return torch.stack(found)
 
@@ -1462,7 +1463,7 @@ def taken_anew(network):
     for which in torch.randint(len(pictures), (50, 32)):
         x_0, t = pictures[which], torch.randint(1, 1001, (32,))
         eps = torch.randn(x_0.shape)
-        network(diffusion.noise(schedule, x_0, t, eps), t)
+        network(diffusion.add_noise(schedule, x_0, t, eps), t)
     return network
 
 

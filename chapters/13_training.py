@@ -71,7 +71,12 @@ from textwrap import dedent
 
 from ddpm_lib import diffusion
 from ddpm_lib.networks.unet import UNet
-from ddpm_lib.training import Run, Settings, learning_rate, train
+from ddpm_lib.training import (
+    Run,
+    Settings,
+    learning_rate,
+    training_steps,
+)
 
 digits = recipes.examples(recipes.find("small_digits"))
 pixels, held_out = digits.train, digits.test  # (N, 1, 8, 8) uint8
@@ -107,10 +112,10 @@ def one_step(k, network, average, adam, *, settings, chance, noise):
 
 
 # %% [markdown]
-# The library has the same in `training.train`. It is a generator: it takes a step, tells about it, and waits, and whoever asked decides what to print, to draw or to save.
+# The library has the same in `training.training_steps`. It is a generator: it takes a step, tells about it, and waits, and whoever asked decides what to print, to draw or to save.
 
 # %%
-source = inspect.getsource(train)
+source = inspect.getsource(training_steps)
 start, end = source.index("    def one_step"), source.rindex("return")
 print(dedent(source[start:end]))
 
@@ -154,7 +159,7 @@ def by_hand():
 
 def by_library(loss=diffusion.loss, prepare=scale):
     run = Run(small_unet(), short)
-    records = train(
+    records = training_steps(
         run, schedule, diffusion.EPS, pixels, prepare=prepare, loss=loss
     )
     return traces([record.loss for record in records], run.average)
@@ -165,8 +170,8 @@ def slip(change):
 
     def loss(schedule, network, _, x_0, t, eps):
         t, target, factor = change(t, eps)
-        x_t = diffusion.noise(schedule, x_0, t, eps)
-        out = diffusion.run(network, x_t, t)
+        x_t = diffusion.add_noise(schedule, x_0, t, eps)
+        out = diffusion.ask(network, x_t, t)
         return factor * (out - target).square().flatten(1).mean(1)
 
     return by_library(loss)
@@ -277,8 +282,7 @@ def seeded(seed):
     return torch.Generator().manual_seed(seed)
 
 
-data = recipes.examples(recipe)
-seen, unseen = recipes.prepare(data.train), recipes.prepare(data.test)
+seen, unseen = recipes.prepare(pixels), recipes.prepare(held_out)
 d = seen[0].numel()
 
 
@@ -522,9 +526,9 @@ plt.show()
 # The linear reference settles the question of schedules: {eq}`eq:linear-reference` holds for any of them, and its $\lambda_i$ belong to the data.
 
 # %% tags=["nbval-check-output"]
-from ddpm_lib.schedules import linear as linear_schedule
+from ddpm_lib import schedules
 
-other = linear_reference(linear_schedule(T), lam)
+other = linear_reference(schedules.linear(T), lam)
 print(f"cosine schedule: {linear.mean():.2f}")
 print(f"linear schedule: {other.mean():.2f}")
 
@@ -536,12 +540,11 @@ print(f"linear schedule: {other.mean():.2f}")
 # The fence is wide at small $t$, because digits are not known there. If we doubt the *program* and not the model, we can do better: train it on data whose floor is known. Take the mean picture of each digit, ten pictures, and let the data be these with white noise of standard deviation 0.4 on top, about as much as the digits of one kind differ from their mean. That is a Gaussian mixture in 64 dimensions, and {eq}`eq:mixture-guess` is its best denoiser $\epsilon^*$. Two hundred steps of a small UNet will do.
 
 # %%
-from ddpm_lib import exact
+from ddpm_lib import data, exact
 from ddpm_lib.course import panels
-from ddpm_lib.data import digits as all_digits
 from ddpm_lib.training import LossesByTime
 
-whole = all_digits()
+whole = data.digits()
 flat = scale(whole.pixels).flatten(1).double()
 means = torch.stack(
     [flat[whole.labels == label].mean(0) for label in range(10)]
@@ -552,7 +555,7 @@ pictures = points.reshape(-1, 1, 8, 8)
 
 by_time = LossesByTime(T, torch.device("cpu"))
 run = Run(small_unet(), Settings(steps=200, learning_rate=4e-3))
-records = train(
+records = training_steps(
     run, schedule, diffusion.EPS, pictures, loss=by_time.loss
 )
 for _ in panels.monitor(records, 200, by_time=by_time):
@@ -566,7 +569,7 @@ M = 4000
 x_0 = exact.draw(mixture, M, seeded(4))
 eps = torch.randn(M, 64, generator=seeded(5), dtype=torch.float64)
 when = torch.arange(M) % T + 1
-x_t = diffusion.noise(schedule, x_0, when, eps)
+x_t = diffusion.add_noise(schedule, x_0, when, eps)
 star = exact.exact_denoiser(schedule, mixture)(x_t, when).eps
 floor = (eps - star).square().mean(1)
 
@@ -616,7 +619,7 @@ def trained(settings, seed):
     """Train the MLP; its last weights and their average."""
     torch.manual_seed(seed)
     run = Run(MLP(64, 128), replace(settings, seed=seed))
-    for _ in train(run, schedule, diffusion.EPS, points):
+    for _ in training_steps(run, schedule, diffusion.EPS, points):
         pass
     return run.network, run.average
 
@@ -885,7 +888,7 @@ def plain(optimizer, factor=1, clip=inf, steps=150, batch=fresh_batch):
     optimizer = optimizer(weights)
     for _ in range(steps):
         x_0, t, eps = batch()
-        x_t = diffusion.noise(schedule, x_0, t, eps)
+        x_t = diffusion.add_noise(schedule, x_0, t, eps)
         loss = (network(x_t, t) - eps).square().mean()
         optimizer.zero_grad()
         (factor * loss).backward()
@@ -988,7 +991,7 @@ def go(run, file, *, dies=None):
             raise KeyboardInterrupt
         return x_0
 
-    records = train(
+    records = training_steps(
         run, schedule, diffusion.EPS, points, prepare=prepare
     )
     for _ in checkpoints.checkpointed(records, run, file, every=3):
@@ -1130,7 +1133,7 @@ x_0, second = (
 eps_1 = torch.randn(x_0.shape, generator=chance)
 u = torch.randint(1, T + 1, (len(x_0),), generator=chance)
 with torch.no_grad():
-    x_u = diffusion.noise(schedule, x_0, u, eps_1).to(device)
+    x_u = diffusion.add_noise(schedule, x_0, u, eps_1).to(device)
     answer = network(x_u, u).cpu()
 print(
     f"\nright noise as target: {(eps_1 - answer).square().mean():.2f}"
@@ -1343,7 +1346,9 @@ check.sixteen(on_sixteen, on_others)
 # %% tags=["solution"]
 sixteen = pixels[:16]
 run = Run(small_unet(), Settings(steps=150, learning_rate=4e-3))
-for _ in train(run, schedule, diffusion.EPS, sixteen, prepare=scale):
+for _ in training_steps(
+    run, schedule, diffusion.EPS, sixteen, prepare=scale
+):
     pass
 when = torch.arange(T) + 1
 on_sixteen, on_others = (

@@ -158,7 +158,7 @@ def pair(x_t, t, eps_hat, clip=1.0):
 def right(x_t, t, u, eps_hat, z, *, scale=None, std=None):
     """Lines 2 to 5 for a step from t to any earlier u."""
     _, eps_hat = pair(x_t, t, eps_hat)
-    b = diffusion.beta(schedule, t, u)
+    b = diffusion.kernel_variance(schedule, t, u)
     scale = scale(b, s[t]) if scale else b / s[t]
     mean = (x_t - scale * eps_hat) / (1 - b).sqrt()
     std = std(t, u) if std else beta_tilde(t, u).sqrt()
@@ -175,11 +175,11 @@ def walk_by(line, network, x_t, times, randn):
 
 
 def beta_tilde(t, u):
-    return diffusion.beta_tilde(schedule, t, u)
+    return diffusion.posterior_variance(schedule, t, u)
 
 
 def no_third_line(x_t, t, u, eps_hat, z):
-    b = diffusion.beta(schedule, t, u)
+    b = diffusion.kernel_variance(schedule, t, u)
     mean = (x_t - b / s[t] * eps_hat) / (1 - b).sqrt()
     return mean + beta_tilde(t, u).sqrt() * z
 
@@ -359,7 +359,7 @@ test = recipes.prepare(examples.test[:179]).to(device)
 def errors_at(t):
     """Mean squares of eps - eps_hat and of x_0 - x_0_hat, clipped."""
     eps = noise(len(test), t)
-    x_t = diffusion.noise(schedule, test, t, eps)
+    x_t = diffusion.add_noise(schedule, test, t, eps)
     when = torch.full((len(test),), t, device=device)
     eps_hat = model.network(x_t, when)
     x_0_hat, _ = pair(x_t, t, eps_hat)
@@ -371,7 +371,7 @@ def errors_at(t):
 
 print("from   to  factor  c_0")
 for t, u in [(1000, 999), (999, 998), (500, 499), (1000, 990)]:
-    b = diffusion.beta(schedule, t, u)
+    b = diffusion.kernel_variance(schedule, t, u)
     gain = b / (s[t] * (1 - b).sqrt())
     c_0 = a[u] * b / s[t] ** 2
     print(f"{t:>4}{u:>5}{gain:>8.3g}{c_0:>8.2g}")
@@ -661,7 +661,7 @@ ax.legend()
 plt.show()
 
 # %% tags=["nbval-check-output"]
-by_beta = ddpm(diffusion.beta)
+by_beta = ddpm(diffusion.kernel_variance)
 *_, slowly = sample(
     by_beta, schedule, model.denoise, x_T, randn=fresh(4)
 )
@@ -704,7 +704,7 @@ print(f"beta_2: {beta[2]:.0e}")
 t = torch.tensor([1, 2, 10, 20, 50])
 x_t, z, guess = torch.randn(3, 5, 64, dtype=torch.float64)
 mean_0 = diffusion.posterior(schedule, guess, x_t, t, 0 * t).mean
-forward = diffusion.beta(schedule, t, 0 * t).sqrt()[:, None]
+forward = diffusion.kernel_variance(schedule, t, 0 * t).sqrt()[:, None]
 claim(
     "eq:last-noise",
     got=mean_0 + forward * z,
@@ -955,8 +955,8 @@ claim(
 for value, byte in zip(x.tolist(), wrapped.tolist(), strict=True):
     if abs(value) > 1:
         print(f"{value:>5.2f} becomes {byte}")
-at_end = x_0 + diffusion.beta(schedule, 10, 0).sqrt() * noise(1, 5)
-lost = (at_end.abs() > 1).float().mean()
+width = diffusion.kernel_variance(schedule, 10, 0).sqrt()
+lost = ((x_0 + width * noise(1, 5)).abs() > 1).float().mean()
 print(f"pixels that wrap, noise of t = 10: {lost:.1f}")
 print(f"min-max of a constant picture: {stretch(x_0[None] * 0).mean()}")
 
@@ -1089,7 +1089,7 @@ claim(
     want=stub_walk(ddpm()),
     rejects={
         "η = 0": stub_walk(ddim(0.0)),
-        "η = 1 with β": stub_walk(ddpm(diffusion.beta)),
+        "η = 1 with β": stub_walk(ddpm(diffusion.kernel_variance)),
     },
     atol=1e-9,
 )
@@ -1162,7 +1162,7 @@ def no_noise(t, u):
 
 
 def ragged(t, u):
-    return diffusion.beta(schedule, t, u).sqrt()
+    return diffusion.kernel_variance(schedule, t, u).sqrt()
 
 
 @torch.no_grad()

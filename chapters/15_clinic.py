@@ -23,7 +23,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from ddpm_lib import diffusion
-from ddpm_lib.course.clinic import patients as broken
+from ddpm_lib.course.clinic import patients
 from ddpm_lib.course.clinic.patients import BUGS
 from ddpm_lib.course.clinic.program import SHAPE, trained
 from ddpm_lib.plotting import NOISE, style
@@ -114,15 +114,15 @@ claim(
 # %%
 import inspect
 
-from ddpm_lib.course.clinic import program as clinic
 from ddpm_lib.course.clinic.program import (
     BATCH,
     HEALTHY,
+    Program,
     known,
     ribbons,
 )
 
-print(inspect.getsource(clinic.Program))
+print(inspect.getsource(Program))
 
 # %% [markdown]
 # A *program* is a list of parts, with the signatures that you know: `loss` is called like `diffusion.loss`, `step` like `sampling.ddpm()`, `frames` like `data.unscale`. The healthy program has $T = 100$ steps with $\beta_t$ from $0.001$ to $0.2$, ten times the betas of a thousand steps, so that their sum {eq}`eq:linear-sum` stays what it was. Its network is a small one, two residual blocks with time and attention between them, and it trains for 120 steps. That is far too short for good pictures, as {numref}`fig-three-programs` shows, and enough for a diagnosis. A check that needs a good model comes too late.
@@ -146,7 +146,7 @@ x_0 = ribbons(64, seed=1)
 eps = torch.randn(x_0.shape, generator=seeded(1), dtype=x_0.dtype)
 off = 0.0
 for t in (1, 10, 50, 100):
-    x_t = diffusion.noise(schedule, x_0, t, eps)
+    x_t = diffusion.add_noise(schedule, x_0, t, eps)
     ours = known(schedule)(x_t, t)
     theirs = exact.exact_denoiser(schedule, world)(x_t, t)
     off = max(off, float((ours.eps - theirs.eps).abs().max()))
@@ -225,7 +225,7 @@ thousand = linear(1000, 1e-4, 0.02)
 x_0, none = torch.ones(1, 3, 2, 16).double(), torch.zeros(1, 3, 2, 16)
 last, barless = (
     torch.tensor([1000]),
-    replace(HEALTHY, schedule=thousand, loss=broken.no_bars),
+    replace(HEALTHY, schedule=thousand, loss=patients.no_bars),
 )
 signal = seen_by_network(barless, x_0, last, none.double())
 noise = seen_by_network(barless, none.double(), last, x_0)
@@ -312,7 +312,7 @@ signal = (a**2 - a) ** 2 / s**2 * second
 noise = (s**2 / s - 1) ** 2
 claim(
     "eq:clinic-cheat",
-    got=mean(cheat_losses(broken.no_roots, t)),
+    got=mean(cheat_losses(patients.no_roots, t)),
     want=signal + noise,
     rejects={
         "zero": 0.0,
@@ -323,7 +323,7 @@ claim(
 )
 claim(
     "eq:clinic-two",
-    got=mean(cheat_losses(broken.two_noises, t)),
+    got=mean(cheat_losses(patients.two_noises, t)),
     want=2.0,
     rejects={"the network's loss": 1.0, "one noise": 0.0},
 )
@@ -340,7 +340,7 @@ def floor(program, n=4000):
     x_0 = ribbons(n, seed=9)
     eps = torch.randn(x_0.shape, generator=seeded(9), dtype=x_0.dtype)
     t = torch.randint(1, T + 1, (n,), generator=seeded(9))
-    x_t = diffusion.noise(program.schedule, x_0, t, eps)
+    x_t = diffusion.add_noise(program.schedule, x_0, t, eps)
     best = known(program.schedule)(x_t, t).eps
     return float((eps - best).square().mean())
 
@@ -383,10 +383,10 @@ def others_changed(program):
 x_0 = ribbons(BATCH, seed=0)
 eps = torch.randn(x_0.shape, generator=seeded(0), dtype=x_0.dtype)
 times = torch.randint(1, T + 1, (BATCH,), generator=seeded(0))
-sick = broken.BUGS["broadcast along the width"].program
+sick = patients.BUGS["broadcast along the width"].program
 columns = torch.stack(
     [
-        diffusion.noise(schedule, x_0, int(times[w]), eps)[..., w]
+        diffusion.add_noise(schedule, x_0, int(times[w]), eps)[..., w]
         for w in range(16)
     ],
     -1,
@@ -396,8 +396,10 @@ claim(
     got=seen_by_network(sick, x_0, times, eps),
     want=columns,
     rejects={
-        "what was meant": diffusion.noise(schedule, x_0, times, eps),
-        "the first time for all": diffusion.noise(
+        "what was meant": diffusion.add_noise(
+            schedule, x_0, times, eps
+        ),
+        "the first time for all": diffusion.add_noise(
             schedule, x_0, int(times[0]), eps
         ),
     },
@@ -472,7 +474,7 @@ eps = torch.randn(x_0.shape, generator=seeded(3), dtype=x_0.dtype)
 
 def probe(step, t, z):
     """A step from t to t − 1 with all noise equal to z."""
-    x_t = diffusion.noise(schedule, x_0, t, eps)
+    x_t = diffusion.add_noise(schedule, x_0, t, eps)
     constant = partial(torch.full, fill_value=z, dtype=x_t.dtype)
     return step(schedule, known(schedule), x_t, t, t - 1, constant)
 
@@ -484,7 +486,7 @@ def mean_and_deviation(step, t, z=0.5):
 
 def derived(t):
     """What both should be, by chapter 4."""
-    x_t = diffusion.noise(schedule, x_0, t, eps)
+    x_t = diffusion.add_noise(schedule, x_0, t, eps)
     guess = known(schedule)(x_t, t).x_0
     mu = diffusion.posterior(schedule, guess, x_t, t).mean
     sigma = beta_tilde[t].sqrt().expand(mu.numel())
@@ -507,13 +509,13 @@ claim(
     want=torch.stack([derived(t) for t in later]),
     rejects={
         "√(1 − α) for the coefficient": all_steps(
-            broken.root_coefficient
+            patients.root_coefficient
         ),
         "a table that is shifted by one": all_steps(
-            broken.shifted_table
+            patients.shifted_table
         ),
-        "told t − 1": all_steps(broken.told_earlier),
-        "x_t clipped": all_steps(broken.clipped_state),
+        "told t − 1": all_steps(patients.told_earlier),
+        "x_t clipped": all_steps(patients.clipped_state),
     },
 )
 
@@ -587,7 +589,7 @@ for v in (1.0, 0.04):
         torch.randn, generator=seeded(5), dtype=torch.float64
     )
     *_, samples = sample(
-        broken.root_coefficient,
+        patients.root_coefficient,
         schedule,
         exact.exact_denoiser(schedule, single),
         x_T,
@@ -655,7 +657,7 @@ for name, table in (("100", schedule), ("1000", thousand)):
 print("measured, 100 steps")
 print(f"  healthy        {examine.pixel_width(HEALTHY):.2f}")
 for name in ("shifted table", "told t - 1"):
-    sick = broken.BUGS[name].program
+    sick = patients.BUGS[name].program
     wide = examine.pixel_width(sick)
     print(f"  {name:14} {wide:.2f}")
 slow = examine.pixel_width(replace(sick, schedule=thousand))
@@ -685,18 +687,18 @@ assert 0.96 < slow < 1.01
 x = ribbons(16, seed=5).clamp(-1, 1)
 claim(
     "eq:clinic-stretch",
-    got=broken.stretched(0.1 * x + 0.7).double(),
-    want=broken.stretched(x).double(),
+    got=patients.stretched(0.1 * x + 0.7).double(),
+    want=patients.stretched(x).double(),
     rejects={
         "one range for all": HEALTHY.frames(0.1 * x + 0.7).double(),
-        "only the shift is lost": broken.stretched(x).double() * 0.1,
+        "only the shift is lost": patients.stretched(x).double() * 0.1,
     },
     atol=1.01,  # rounding may move a pixel by one byte
 )
 x = torch.tensor([-1.02, -1.0, -0.5, 0.0, 0.9, 1.0, 1.02, 1.5])
 claim(
     "eq:clinic-wrap",
-    got=broken.wrapped(x).double(),
+    got=patients.wrapped(x).double(),
     want=(127.5 * (x + 1)).trunc().remainder(256).double(),
     rejects={
         "rounded down": (127.5 * (x + 1)).floor().remainder(256),
@@ -707,7 +709,7 @@ claim(
 
 # %% tags=["nbval-check-output"]
 for value in (1.02, -1.02):
-    byte = int(broken.wrapped(torch.tensor([value])))
+    byte = int(patients.wrapped(torch.tensor([value])))
     meant = int(HEALTHY.frames(torch.tensor([value])))
     print(f"x = {value:5}: byte {byte:3}, should be {meant}")
 
@@ -968,7 +970,7 @@ for number in range(3, 24):
     print(indent(fold(BUGS[name].repair), "  "))
 
 # %% tags=["solution"]
-source = inspect.getsource(broken)
+source = inspect.getsource(patients)
 start, end = source.index("# ---"), source.index("class Bug(")
 print(source[start:end])
 

@@ -1017,8 +1017,7 @@ for row, last in zip(S, (0.02, 0.002), strict=True):
 from copy import deepcopy
 
 from ddpm_lib.networks.unet import UNet
-from ddpm_lib.training import Run, Settings
-from ddpm_lib.training import train as train_steps
+from ddpm_lib.training import Run, Settings, training_steps
 
 shapes = data.shapes(2000, 8).pixels.to(device)
 color = data.scale(shapes).mean((0, 2, 3)).cpu()
@@ -1027,7 +1026,7 @@ plain = Settings(steps=500, final=1.0, ema=0.99)
 torch.manual_seed(0)
 run = Run(UNet(3, [16], blocks=1, attention=[]).to(device), plain)
 kept = []
-for record in train_steps(
+for record in training_steps(
     run, linear, diffusion.EPS, shapes, prepare=data.scale
 ):
     if record.step in stops:
@@ -1114,7 +1113,7 @@ def bias_of(network):
     x_0, rows = data.scale(shapes[:100]), []
     for t in times[:-1]:
         eps = torch.randn(x_0.shape, generator=seeded(t)).to(device)
-        x_t = diffusion.noise(linear, x_0, t, eps)
+        x_t = diffusion.add_noise(linear, x_0, t, eps)
         told = torch.full((100,), t, device=device)
         rows.append((network(x_t, told) - eps).mean((0, 2, 3)).cpu())
     return torch.stack(rows)

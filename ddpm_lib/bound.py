@@ -16,16 +16,16 @@ from ddpm_lib.diffusion import (
     Randn,
     Time,
     Variance,
-    beta,
-    beta_tilde,
-    check,
-    fit,
+    add_noise,
+    aligned,
+    check_floats,
+    check_times,
     kernel,
-    noise,
+    kernel_variance,
     noise_for,
     normal,
     posterior,
-    steps,
+    posterior_variance,
 )
 from ddpm_lib.schedules import Schedule
 
@@ -48,14 +48,14 @@ def step_term(
     *,
     t: Time,
     eps: Tensor,
-    variance: Variance = beta_tilde,
+    variance: Variance = posterior_variance,
 ) -> Tensor:
     """L_{t-1} at the x_t that eps makes: KL of q(x_{t-1} | x_t, x_0) from the model's step.
 
     x_0, eps: (B, ...);  t: one time in 2..T, or (B,)  ->  (B,)
     """
-    steps(t, 2, schedule.T)  # at t = 1 the bound has L_0
-    x_t = noise(schedule, x_0, t, eps)
+    check_times(t, 2, schedule.T)  # at t = 1 the bound has L_0
+    x_t = add_noise(schedule, x_0, t, eps)
     model = _model_step(schedule, denoise, x_t, t, variance)
     return _sum(kl(posterior(schedule, x_0, x_t, t), model))
 
@@ -67,13 +67,13 @@ def data_term(
     *,
     eps: Tensor,
     likelihood: Likelihood,
-    variance: Variance = beta,
+    variance: Variance = kernel_variance,
 ) -> Tensor:
     """L_0 = -log p(x_0 | x_1) at the x_1 that eps makes.
 
-    x_0, eps: (B, ...);  likelihood: `discretized` for pixels, or `density`  ->  (B,)
+    x_0, eps: (B, ...);  likelihood: `discretized` for pixels, or `normal_log_density`  ->  (B,)
     """
-    x_1 = noise(schedule, x_0, 1, eps)
+    x_1 = add_noise(schedule, x_0, 1, eps)
     return -_sum(likelihood(x_0, _model_step(schedule, denoise, x_1, 1, variance)))
 
 
@@ -84,8 +84,8 @@ def bound(
     x_0: Tensor,
     *,
     likelihood: Likelihood,
-    variance: Variance = beta_tilde,
-    variance_1: Variance = beta,
+    variance: Variance = posterior_variance,
+    variance_1: Variance = kernel_variance,
     randn: Randn | None = None,
 ) -> Tensor:
     """Every term, each with a draw of noise of its own: row k is L_k, and the bound is their sum.
@@ -93,7 +93,7 @@ def bound(
     `variance` is that of the model's steps; `variance_1` is that of its last, where beta_tilde is
     zero and no likelihood exists.  x_0: (B, ...)  ->  (T+1, B)
     """
-    check(x_0, "x_0")
+    check_floats(x_0, "x_0")
     randn = randn or normal(x_0)
     eps = noise_for(randn, x_0)
     terms = [data_term(schedule, denoise, x_0, eps=eps, likelihood=likelihood, variance=variance_1)]
@@ -117,7 +117,7 @@ def kl(q: Gaussian, p: Gaussian) -> Tensor:
     return ((q.mean - p.mean) ** 2 / p.var + ratio - 1 - ratio.log()) / 2
 
 
-def density(x: Tensor, p: Gaussian) -> Tensor:
+def normal_log_density(x: Tensor, p: Gaussian) -> Tensor:
     """log p of each pixel of x, for data that is not made of levels."""
     return -((x - p.mean) ** 2 / p.var + p.var.log() + log(2 * pi)) / 2
 
@@ -128,7 +128,7 @@ def discretized(x: Tensor, p: Gaussian, levels: int = 256) -> Tensor:
     Bins are 2 / (levels - 1) wide; the first and the last are open. In float64 on the CPU, since
     not every device has float64 and a picture needs this only once.
     """
-    check(x, "x")
+    check_floats(x, "x")
     if levels < 2:
         raise ValueError(f"pixels have at least 2 levels, got {levels}")
     level = (x.cpu().double() + 1) / 2 * (levels - 1)
@@ -136,7 +136,8 @@ def discretized(x: Tensor, p: Gaussian, levels: int = 256) -> Tensor:
     if not (level - nearest).abs().max() < 1e-3:
         raise ValueError(
             f"x has {levels} levels from -1 to 1, got values between or beyond them: for another "
-            "number of levels pass partial(discretized, levels=...), for data without, `density`"
+            "number of levels pass partial(discretized, levels=...), for data without levels "
+            "normal_log_density"
         )
     mean, std = p.mean.cpu().double(), p.var.cpu().double().sqrt()
     below = ((2 * nearest - 1) / (levels - 1) - 1 - mean) / std
@@ -154,7 +155,7 @@ def discretized(x: Tensor, p: Gaussian, levels: int = 256) -> Tensor:
 # The weights: L_{t-1} = weight_t |error|^2, and what no network can change
 
 
-def eps_weight(schedule: Schedule, variance: Variance = beta_tilde) -> Tensor:
+def eps_weight(schedule: Schedule, variance: Variance = posterior_variance) -> Tensor:
     """The weight of |eps - eps_hat|^2 (Ho et al. 2020, eq. 12).  (T+1,)
 
     With beta_tilde it is infinite at t = 1, where the bound has L_0 in place of a KL.
@@ -165,13 +166,13 @@ def eps_weight(schedule: Schedule, variance: Variance = beta_tilde) -> Tensor:
     return torch.cat([weight.new_zeros(1), weight])  # at t = 0 there is nothing to predict
 
 
-def x_0_weight(schedule: Schedule, variance: Variance = beta_tilde) -> Tensor:
+def x_0_weight(schedule: Schedule, variance: Variance = posterior_variance) -> Tensor:
     """The weight of |x_0 - x_0_hat|^2: (SNR_{t-1} - SNR_t) / 2 with beta_tilde.  (T+1,)"""
     weight = eps_weight(schedule, variance)  # eps errs by a / s times the error of x_0
     return torch.cat([weight[:1], weight[1:] * schedule.snr[1:]])
 
 
-def v_weight(schedule: Schedule, variance: Variance = beta_tilde) -> Tensor:
+def v_weight(schedule: Schedule, variance: Variance = posterior_variance) -> Tensor:
     """The weight of |v - v_hat|^2.  (T+1,)"""
     return eps_weight(schedule, variance) * schedule.alpha_bar  # eps errs by a times the error of v
 
@@ -187,7 +188,7 @@ def _model_step(
             "that of beta_tilde is zero at t = 1, that of beta is not"
         )
     mean = posterior(schedule, denoise(x_t, t).x_0, x_t, t).mean
-    return Gaussian(mean, fit(var, x_t))
+    return Gaussian(mean, aligned(var, x_t))
 
 
 def _sum(pixels: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Checkpoints that outlive a kill: one safetensors file with everything needed to continue.
 
-for record in checkpointed(train(run, ...), run, "digits.safetensors", every=500):
+for record in checkpointed(training_steps(run, ...), run, "digits.safetensors", every=500):
     ...
 restore(run, load("digits.safetensors"))
 """

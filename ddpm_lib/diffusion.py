@@ -46,22 +46,22 @@ Randn = Callable[[torch.Size], Tensor]  # shape -> standard normal noise
 # From data to noise
 
 
-def noise(schedule: Schedule, x_0: Tensor, t: Time, eps: Tensor) -> Tensor:
+def add_noise(schedule: Schedule, x_0: Tensor, t: Time, eps: Tensor) -> Tensor:
     """A draw of q(x_t | x_0), made from x_0 and standard normal eps (Ho et al. 2020, eq. 4).
 
     x_0, eps: (B, ...);  t: one time for all, or (B,)  ->  x_t: (B, ...)
     """
-    check(x_0, "x_0")
-    check(eps, "eps", like=x_0)
+    check_floats(x_0, "x_0")
+    check_floats(eps, "eps", like=x_0)
     a, s = signal_and_noise(schedule, t, like=x_0)
     return a * x_0 + s * eps
 
 
 def signal_and_noise(schedule: Schedule, t: Time, like: Tensor) -> tuple[Tensor, Tensor]:
     """a = sqrt(alpha_bar_t) and s = sqrt(1 - alpha_bar_t), shaped to multiply `like`."""
-    t = steps(t, 0, schedule.T)
+    t = check_times(t, 0, schedule.T)
     a, s = schedule.alpha_bar[t].sqrt(), schedule.one_minus_alpha_bar[t].sqrt()
-    return fit(a, like), fit(s, like)
+    return aligned(a, like), aligned(s, like)
 
 
 def at(table: Tensor, t: Time, like: Tensor) -> Tensor:
@@ -71,17 +71,17 @@ def at(table: Tensor, t: Time, like: Tensor) -> Tensor:
     """
     if not like.is_floating_point():
         raise TypeError(f"pictures enter as floats in [-1, 1], got {like.dtype}: use data.scale")
-    return fit(table[steps(t, 0, len(table) - 1)], like)
+    return aligned(table[check_times(t, 0, len(table) - 1)], like)
 
 
 def kernel(schedule: Schedule, x_u: Tensor, t: Time, u: Time | None = None) -> Gaussian:
     """q(x_t | x_u), by default the single step from u = t - 1 (Ho et al. 2020, eq. 2)."""
-    check(x_u, "x_u")
-    beta_t = beta(schedule, t, u)
-    return Gaussian(fit((1 - beta_t).sqrt(), x_u) * x_u, fit(beta_t, x_u))
+    check_floats(x_u, "x_u")
+    beta_t = kernel_variance(schedule, t, u)
+    return Gaussian(aligned((1 - beta_t).sqrt(), x_u) * x_u, aligned(beta_t, x_u))
 
 
-def beta(schedule: Schedule, t: Time, u: Time | None = None) -> Tensor:
+def kernel_variance(schedule: Schedule, t: Time, u: Time | None = None) -> Tensor:
     """The variance of q(x_t | x_u), 1 - alpha_bar_t / alpha_bar_u: beta_t for u = t - 1.
 
     t, u: one time, or (B,)  ->  () or (B,) float64
@@ -93,28 +93,28 @@ def beta(schedule: Schedule, t: Time, u: Time | None = None) -> Tensor:
 # And back
 
 
-def beta_tilde(schedule: Schedule, t: Time, u: Time | None = None) -> Tensor:
+def posterior_variance(schedule: Schedule, t: Time, u: Time | None = None) -> Tensor:
     """The variance of q(x_u | x_t, x_0), by default for u = t - 1 (Ho et al. 2020, eq. 7).
 
     t, u: one time, or (B,)  ->  () or (B,) float64
     """
     t, u = _pair(schedule, t, u)
     s_squared = schedule.one_minus_alpha_bar
-    return s_squared[u] / s_squared[t] * beta(schedule, t, u)
+    return s_squared[u] / s_squared[t] * kernel_variance(schedule, t, u)
 
 
 def posterior(
     schedule: Schedule, x_0: Tensor, x_t: Tensor, t: Time, u: Time | None = None
 ) -> Gaussian:
     """q(x_u | x_t, x_0), by default of u = t - 1: mu_tilde, beta_tilde (Ho et al. 2020, eq. 7)."""
-    check(x_0, "x_0")
-    check(x_t, "x_t", like=x_0)
+    check_floats(x_0, "x_0")
+    check_floats(x_t, "x_t", like=x_0)
     t, u = _pair(schedule, t, u)
-    beta_t, s_squared = beta(schedule, t, u), schedule.one_minus_alpha_bar
+    beta_t, s_squared = kernel_variance(schedule, t, u), schedule.one_minus_alpha_bar
     from_x_0 = schedule.alpha_bar[u].sqrt() * beta_t / s_squared[t]
     from_x_t = (1 - beta_t).sqrt() * s_squared[u] / s_squared[t]
-    mu_tilde = fit(from_x_0, x_0) * x_0 + fit(from_x_t, x_0) * x_t
-    return Gaussian(mu_tilde, fit(s_squared[u] / s_squared[t] * beta_t, x_0))
+    mu_tilde = aligned(from_x_0, x_0) * x_0 + aligned(from_x_t, x_0) * x_t
+    return Gaussian(mu_tilde, aligned(s_squared[u] / s_squared[t] * beta_t, x_0))
 
 
 # What the network learns
@@ -148,13 +148,13 @@ def loss(
 
     x_0, eps: (B, ...);  t: one time in 1..T, or (B,)  ->  (B,)
     """
-    t = steps(t, 1, schedule.T)
-    x_t = noise(schedule, x_0, t, eps)
+    t = check_times(t, 1, schedule.T)
+    x_t = add_noise(schedule, x_0, t, eps)
     target = parameterization.target(x_0, eps, *signal_and_noise(schedule, t, like=x_0))
-    return (run(network, x_t, t) - target).square().reshape(len(x_0), -1).mean(1)
+    return (ask(network, x_t, t) - target).square().reshape(len(x_0), -1).mean(1)
 
 
-def run(network: Network, x_t: Tensor, t: Time) -> Tensor:
+def ask(network: Network, x_t: Tensor, t: Time) -> Tensor:
     """The network's output, with one t for each picture, and refused if it would be broadcast."""
     out = network(x_t, _send(torch.as_tensor(t).expand(len(x_t)), x_t))
     if out.shape != x_t.shape:
@@ -186,7 +186,7 @@ def noise_for(randn: Randn, like: Tensor) -> Tensor:
 # At the boundary
 
 
-def check(x: Tensor, name: str, like: Tensor | None = None) -> None:
+def check_floats(x: Tensor, name: str, like: Tensor | None = None) -> None:
     """Refuse a batch that torch would accept, and compute nonsense with."""
     if not isinstance(x, Tensor) or not x.is_floating_point():
         raise TypeError(f"{name} is a tensor of floats, got {describe(x)}: see data.scale")
@@ -199,7 +199,7 @@ def check(x: Tensor, name: str, like: Tensor | None = None) -> None:
         raise ValueError(f"{name} is finite, got {int((~x.isfinite()).sum())} values that are not")
 
 
-def steps(t: Time, first: int, last: int, name: str = "t") -> Time:
+def check_times(t: Time, first: int, last: int, name: str = "t") -> Time:
     """t as an int, or as an int64 tensor (B,) on the CPU, with every time in first..last."""
     if isinstance(t, Tensor):
         if t.dtype not in (torch.int64, torch.int32):
@@ -215,7 +215,7 @@ def steps(t: Time, first: int, last: int, name: str = "t") -> Time:
     return t
 
 
-def fit(values: Tensor, like: Tensor) -> Tensor:
+def aligned(values: Tensor, like: Tensor) -> Tensor:
     """Values for one time, (), or for each picture, (B,), in the dtype of `like`, to multiply it.
 
     The value for one time stays on the CPU, where torch takes it for a number: no copy to a device.
@@ -236,8 +236,8 @@ def _send(values: Tensor, like: Tensor) -> Tensor:
 
 
 def _pair(schedule: Schedule, t: Time, u: Time | None) -> tuple[Time, Time]:
-    t = steps(t, 1, schedule.T)
-    u = t - 1 if u is None else steps(u, 0, schedule.T, "u")
+    t = check_times(t, 1, schedule.T)
+    u = t - 1 if u is None else check_times(u, 0, schedule.T, "u")
     if torch.as_tensor(u >= t).any():
         raise ValueError(f"u is earlier than t, got u = {u} and t = {t}")
     return t, u

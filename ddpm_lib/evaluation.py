@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from ddpm_lib import bound
 from ddpm_lib.bound import Likelihood, discretized
 from ddpm_lib.data import unscale
-from ddpm_lib.diffusion import Denoiser, Randn, Variance, beta_tilde
+from ddpm_lib.diffusion import Denoiser, Randn, Variance, posterior_variance
 from ddpm_lib.schedules import Schedule
 
 Features = Callable[[Tensor], Tensor]  # x (B, C, H, W) in [-1, 1] -> (B, d)
@@ -221,7 +221,7 @@ def bits_per_dim(
     x_0: Tensor,
     *,
     likelihood: Likelihood = discretized,
-    variance: Variance = beta_tilde,
+    variance: Variance = posterior_variance,
     batch: int = 256,
     randn: Randn | None = None,
 ) -> Estimate:

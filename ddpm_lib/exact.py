@@ -11,7 +11,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ddpm_lib.diffusion import Denoiser, Prediction, Time, beta, check, fit, steps
+from ddpm_lib.diffusion import (
+    Denoiser,
+    Prediction,
+    Time,
+    aligned,
+    check_floats,
+    check_times,
+    kernel_variance,
+)
 from ddpm_lib.schedules import Schedule, describe
 
 
@@ -105,7 +113,7 @@ def score(mixture: Mixture, x: Tensor) -> Tensor:
 
 def noised(schedule: Schedule, mixture: Mixture, t: Time) -> Mixture:
     """q(x_t), one for each t.  t: one time in 0..T, or (B,)"""
-    t = steps(t, 0, schedule.T)
+    t = check_times(t, 0, schedule.T)
     alpha_bar = schedule.alpha_bar[t][..., None, None]
     s_squared = schedule.one_minus_alpha_bar[t][..., None, None]
     return mixture._replace(
@@ -121,7 +129,7 @@ def reverse(
 
     x_t: (B, ...);  t, u: one time, or (B,)
     """
-    beta_t = beta(schedule, t, u)[..., None, None]
+    beta_t = kernel_variance(schedule, t, u)[..., None, None]
     q_u = noised(schedule, mixture, t - 1 if u is None else u)
     q_t = noised(schedule, mixture, t)
     parts, along = _parts(q_t, x_t)
@@ -141,7 +149,7 @@ def exact_denoiser(schedule: Schedule, mixture: Mixture) -> Denoiser:
 
     def denoise(x_t: Tensor, t: Time) -> Prediction:
         x_0 = mean(reverse(schedule, mixture, x_t, t, 0)).to(x_t).reshape(x_t.shape)
-        s = fit(schedule.one_minus_alpha_bar[steps(t, 1, schedule.T)].sqrt(), x_t)
+        s = aligned(schedule.one_minus_alpha_bar[check_times(t, 1, schedule.T)].sqrt(), x_t)
         return Prediction(x_0, -s * score(noised(schedule, mixture, t), x_t))
 
     return denoise
@@ -149,7 +157,7 @@ def exact_denoiser(schedule: Schedule, mixture: Mixture) -> Denoiser:
 
 def _parts(mixture: Mixture, x: Tensor) -> tuple[Tensor, Tensor]:
     """log(w_k N_k(x)), and x - mean_k along the axes of k.  ->  (B, K) and (B, K, d)"""
-    check(x, "x")
+    check_floats(x, "x")
     rows, d = x.reshape(len(x), -1).cpu().double(), mixture.means.shape[-1]
     if rows.shape[1] != d:
         raise ValueError(f"the mixture has {d} dimensions, got x of shape {tuple(x.shape)}")

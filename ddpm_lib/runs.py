@@ -111,7 +111,7 @@ def train(
         about = checkpoint.about
     every = max(1, settings.steps // NOTED)
     by_time = LossesByTime(schedule.T, device)
-    records = training.train(
+    records = training.training_steps(
         run,
         schedule,
         parameterization,
@@ -290,7 +290,7 @@ def measure(model: Model, examples: Examples, n: int) -> dict[str, float]:
         model.schedule,
         model.denoise,
         test[:32].to(model.device),
-        likelihood=bound.discretized if model.recipe.pictures else bound.density,
+        likelihood=bound.discretized if model.recipe.pictures else bound.normal_log_density,
         randn=partial(torch.randn, generator=torch.Generator().manual_seed(0)),
     )
     return found.distances | {

@@ -18,15 +18,15 @@ from ddpm_lib.diffusion import (
     Randn,
     Time,
     Variance,
-    beta_tilde,
-    check,
-    fit,
+    aligned,
+    ask,
+    check_floats,
+    check_times,
     noise_for,
     normal,
     posterior,
-    run,
+    posterior_variance,
     signal_and_noise,
-    steps,
 )
 from ddpm_lib.schedules import Schedule
 
@@ -48,11 +48,11 @@ def sample(
     x_T: (B, ...), noise of time times[0];  times: T, ..., 0, by default every one;
     randn: shape -> noise, such as partial(torch.randn, generator=...) for the same noise again
     """
-    check(x_T, "x_T")
+    check_floats(x_T, "x_T")
     times = strided(schedule.T, schedule.T) if times is None else list(times)
     if len(times) < 2 or any(u >= t for t, u in pairwise(times)):
         raise ValueError(f"times go down from T to 0, got {times}")
-    steps(torch.tensor(times), 0, schedule.T)
+    check_times(torch.tensor(times), 0, schedule.T)
     randn = randn or normal(x_T)
 
     def walk() -> Iterator[Tensor]:
@@ -75,10 +75,10 @@ def strided(T: int, n: int) -> list[int]:
     return [T * k // n for k in range(n, -1, -1)]
 
 
-def ddpm(variance: Variance = beta_tilde) -> Step:
+def ddpm(variance: Variance = posterior_variance) -> Step:
     """A draw of the posterior with the predicted x_0 (Ho et al. 2020, alg. 2, line 4).
 
-    variance: beta, beta_tilde, or any function (schedule, t, u) -> sigma^2
+    variance: kernel_variance, posterior_variance, or any function (schedule, t, u) -> sigma^2
     """
 
     def step(  # noqa: PLR0917 - all that a step depends on
@@ -90,7 +90,7 @@ def ddpm(variance: Variance = beta_tilde) -> Step:
         var = torch.as_tensor(variance(schedule, t, u), dtype=torch.float64)
         if not var >= 0:  # also true for NaN
             raise ValueError(f"the variance of the step from {t} to {u} is {var:g}, not positive")
-        return mu + fit(var.sqrt(), x_t) * noise_for(randn, x_t)
+        return mu + aligned(var.sqrt(), x_t) * noise_for(randn, x_t)
 
     return step
 
@@ -104,10 +104,10 @@ def ddim(eta: float = 0.0) -> Step:
         schedule: Schedule, denoise: Denoiser, x_t: Tensor, t: int, u: int, randn: Randn
     ) -> Tensor:
         x_0, eps = denoise(x_t, t)
-        var = eta**2 * beta_tilde(schedule, t, u)
+        var = eta**2 * posterior_variance(schedule, t, u)
         kept = (schedule.one_minus_alpha_bar[u] - var).clamp(min=0)  # rounding can make it -1e-17
-        x_u = fit(schedule.alpha_bar[u].sqrt(), x_t) * x_0 + fit(kept.sqrt(), x_t) * eps
-        return x_u + fit(var.sqrt(), x_t) * noise_for(randn, x_t) if var > 0 else x_u
+        x_u = aligned(schedule.alpha_bar[u].sqrt(), x_t) * x_0 + aligned(kept.sqrt(), x_t) * eps
+        return x_u + aligned(var.sqrt(), x_t) * noise_for(randn, x_t) if var > 0 else x_u
 
     return step
 
@@ -132,10 +132,10 @@ def heun() -> Step:
         if m == 0:
             return x_m
         second = denoise(x_m, m)
-        weight = fit((s[t] - s[u]) / (s[t] - s[m]) / 2, x_t)  # 1/2 for Heun's, about 1 half way
+        weight = aligned((s[t] - s[u]) / (s[t] - s[m]) / 2, x_t)  # 1/2 for Heun's, about 1 half way
         x_0 = first.x_0 + weight * (second.x_0 - first.x_0)
         eps = first.eps + weight * (second.eps - first.eps)
-        return x_t + fit(a[u] - a[t], x_t) * x_0 + fit(s[u] - s[t], x_t) * eps
+        return x_t + aligned(a[u] - a[t], x_t) * x_0 + aligned(s[u] - s[t], x_t) * eps
 
     return step
 
@@ -151,10 +151,10 @@ def denoiser(
         raise ValueError(f"clip is the largest value in the data, or None, got {clip}")
 
     def denoise(x_t: Tensor, t: Time) -> Prediction:
-        check(x_t, "x_t")
-        t = steps(t, 1, schedule.T)
+        check_floats(x_t, "x_t")
+        t = check_times(t, 1, schedule.T)
         a, s = signal_and_noise(schedule, t, like=x_t)
-        prediction = parameterization.decode(run(network, x_t, t), x_t, a, s)
+        prediction = parameterization.decode(ask(network, x_t, t), x_t, a, s)
         if clip is None:
             return prediction
         x_0 = prediction.x_0.clamp(-clip, clip)

@@ -1,11 +1,12 @@
 """Algorithm 1 of Ho et al. 2020 as a generator of records.
 
     run = Run(network, Settings(steps=2000))
-    for record in train(run, cosine(), EPS, digits().pixels, prepare=scale):
+    for record in training_steps(run, cosine(), EPS, digits().pixels, prepare=scale):
         if record.step % 100 == 0:
             print(record.step, record.loss)
 
-`train` changes the `Run` and tells about it, one record a step: the caller shows, saves or stops.
+`training_steps` changes the `Run` and tells about it, one record a step: the caller shows, saves or
+stops.
 """
 
 import math
@@ -136,7 +137,7 @@ class OneDevice:
         return tensor
 
 
-def train(
+def training_steps(
     run: Run,
     schedule: Schedule,
     parameterization: Parameterization,
@@ -168,7 +169,7 @@ def train(
     parts = [slice(i, i + size) for i in range(first, end, size)]  # of the batch, for this process
     device = run.failed.device
     one = prepare(_send(data[:1], device))  # to know its shape and dtype
-    diffusion.check(one, "x_0")
+    diffusion.check_floats(one, "x_0")
     module = devices.prepare_model(run.network)
     network = _quick(module, settings)
 

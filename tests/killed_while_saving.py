@@ -20,7 +20,7 @@ from ddpm_lib.checkpoints import load, restore, save
 from ddpm_lib.diffusion import EPS
 from ddpm_lib.networks.tiny import MLP
 from ddpm_lib.schedules import linear
-from ddpm_lib.training import Run, Settings, train
+from ddpm_lib.training import Run, Settings, training_steps
 
 torch.set_num_threads(1)
 SCHEDULE, DATA = linear(10), torch.linspace(-1, 1, 20).reshape(10, 2)
@@ -35,7 +35,7 @@ def live(path: Path, started: Callable[[], object]) -> None:
     """Continue from the last checkpoint, until killed."""
     run = fresh()
     restore(run, load(path))
-    records = train(run, SCHEDULE, EPS, DATA)
+    records = training_steps(run, SCHEDULE, EPS, DATA)
     for _ in records:
         save(run, path)
         started()
@@ -99,7 +99,7 @@ def at_the_worst_moments(path: Path) -> dict[str, int]:
 
 def never_stopped(steps: int) -> Run:
     run = fresh()
-    for record in train(run, SCHEDULE, EPS, DATA):
+    for record in training_steps(run, SCHEDULE, EPS, DATA):
         if record.step == steps:
             return run
     raise AssertionError

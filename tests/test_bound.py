@@ -15,10 +15,10 @@ from ddpm_lib.bound import (
     bits_per_dim,
     bound,
     data_term,
-    density,
     discretized,
     eps_weight,
     kl,
+    normal_log_density,
     prior_term,
     step_term,
     v_weight,
@@ -32,10 +32,10 @@ from ddpm_lib.diffusion import (
     Time,
     V,
     Variance,
-    beta,
-    beta_tilde,
-    noise,
+    add_noise,
+    kernel_variance,
     posterior,
+    posterior_variance,
     signal_and_noise,
 )
 from ddpm_lib.exact import exact_denoiser, isotropic, log_density
@@ -85,7 +85,7 @@ def test_kl_is_that_of_torch_distributions() -> None:
 def test_density_is_that_of_torch_distributions() -> None:
     p = Gaussian(randn(5), randn(5, seed=1).exp())
     x = randn(5, seed=2)
-    close(density(x, p), torch.distributions.Normal(p.mean, p.var.sqrt()).log_prob(x))
+    close(normal_log_density(x, p), torch.distributions.Normal(p.mean, p.var.sqrt()).log_prob(x))
 
 
 def grid(levels: int) -> Tensor:
@@ -110,7 +110,7 @@ def test_a_bin_holds_the_integral_of_the_density(mean: float, std: float) -> Non
     """By Gauss and Legendre in the log domain, into both tails, for all but the open bins."""
     x, p = grid(64)[1:-1], Gaussian(number(mean), number(std**2))
     nodes, weights = NODES
-    inside = density(x + nodes / 63, p) + weights.log() - math.log(63)
+    inside = normal_log_density(x + nodes / 63, p) + weights.log() - math.log(63)
     torch.testing.assert_close(
         discretized(x, p, 64), inside.logsumexp(1, keepdim=True), rtol=1e-9, atol=1e-9
     )
@@ -189,20 +189,20 @@ def test_step_term_by_integration() -> None:
     """KL(q || p) as the integral of q log(q / p) over x_{t-1}."""
     schedule, t = linear(), 300
     x_0, eps = torch.tensor([[0.8], [-0.3]]).double(), randn(2, 1)
-    x_t = noise(schedule, x_0, t, eps)
+    x_t = add_noise(schedule, x_0, t, eps)
     denoise = exact_denoiser(schedule, two)
     q = posterior(schedule, x_0, x_t, t)
     model = Gaussian(posterior(schedule, denoise(x_t, t).x_0, x_t, t).mean, schedule.beta[t])
     x = q.mean + q.var.sqrt() * torch.linspace(-12, 12, 2001, dtype=torch.float64)
-    log_q, log_p = density(x, q), density(x, model)
+    log_q, log_p = normal_log_density(x, q), normal_log_density(x, model)
     integral = (log_q.exp() * (log_q - log_p)).sum(1) * (x[:, 1] - x[:, 0])
-    close(step_term(schedule, denoise, x_0, t=t, eps=eps, variance=beta), integral)
+    close(step_term(schedule, denoise, x_0, t=t, eps=eps, variance=kernel_variance), integral)
 
 
 def test_data_term_is_the_likelihood_around_the_prediction() -> None:
     schedule, x_0, eps = linear(), torch.tensor([[-1.0, 0.0], [0.5, 1.0]]).double(), randn(2, 2)
-    model = Gaussian(0.1 * noise(schedule, x_0, 1, eps), schedule.beta[1])
-    for likelihood in (density, partial(discretized, levels=5)):
+    model = Gaussian(0.1 * add_noise(schedule, x_0, 1, eps), schedule.beta[1])
+    for likelihood in (normal_log_density, partial(discretized, levels=5)):
         got = data_term(schedule, guess(schedule), x_0, eps=eps, likelihood=likelihood)
         close(got, -likelihood(x_0, model).sum(1))
 
@@ -235,8 +235,8 @@ def test_the_bound_is_tight_where_the_reverse_step_is_gaussian(schedule: Schedul
                 schedule,
                 exact_denoiser(schedule, unit),
                 x_0,
-                likelihood=density,
-                variance=beta,
+                likelihood=normal_log_density,
+                variance=kernel_variance,
                 randn=lambda shape, sign=sign: torch.full(shape, sign).double(),
             )
             for sign in (1.0, -1.0)
@@ -261,8 +261,8 @@ def test_the_bound_of_a_mixture_closes_as_steps_become_small() -> None:
                 schedule,
                 exact_denoiser(schedule, two),
                 x_0,
-                likelihood=density,
-                variance=beta,
+                likelihood=normal_log_density,
+                variance=kernel_variance,
                 randn=partial(torch.randn, generator=generator, dtype=torch.float64),
             ).sum(0)
             for _ in range(10)
@@ -295,7 +295,9 @@ def test_guessing_every_level_alike_costs_all_its_bits() -> None:
     x = grid(256)[100:101]
     wide = Gaussian(torch.zeros(1, 1).double(), number(1e6))
     narrow = Gaussian(torch.zeros(1, 1).double(), number(1.0))
-    uniform = math.log(2 / 255) + density(x, wide)  # the width of a bin times the density there
+    uniform = math.log(2 / 255) + normal_log_density(
+        x, wide
+    )  # the width of a bin times the density there
     close(discretized(x, wide), uniform, 1e-9)
     assert discretized(x, narrow) > discretized(x, wide)
 
@@ -304,14 +306,14 @@ def test_guessing_every_level_alike_costs_all_its_bits() -> None:
 
 
 @pytest.mark.parametrize("schedule", [linear(), cosine()])
-@pytest.mark.parametrize("variance", [beta, beta_tilde])
+@pytest.mark.parametrize("variance", [kernel_variance, posterior_variance])
 def test_weights_times_squared_errors_are_the_terms(schedule: Schedule, variance: Variance) -> None:
     t = torch.tensor([2, 3, 100, 500, 900, 999])
     x_0, eps = randn(6, 2), randn(6, 2, seed=1)
-    x_t = noise(schedule, x_0, t, eps)
+    x_t = add_noise(schedule, x_0, t, eps)
     a, s = signal_and_noise(schedule, t, like=x_0)
     prediction = guess(schedule)(x_t, t)
-    ratio = beta_tilde(schedule, t) / variance(schedule, t, t - 1)
+    ratio = posterior_variance(schedule, t) / variance(schedule, t, t - 1)
     unavoidable = (ratio - 1 - ratio.log()) / 2 * 2  # two pixels
     term = step_term(schedule, guess(schedule), x_0, t=t, eps=eps, variance=variance)
     for parameterization, weight in [(EPS, eps_weight), (X_0, x_0_weight), (V, v_weight)]:
@@ -332,8 +334,8 @@ def test_weights_are_those_of_the_page(schedule: Schedule) -> None:
     for weight in (eps_weight, x_0_weight, v_weight):
         assert weight(schedule).shape == (schedule.T + 1,)
         assert weight(schedule)[1] == math.inf  # there the bound has L_0
-        assert weight(schedule, beta)[1:].isfinite().all()
-        assert weight(schedule)[0] == weight(schedule, beta)[0] == 0
+        assert weight(schedule, kernel_variance)[1:].isfinite().all()
+        assert weight(schedule)[0] == weight(schedule, kernel_variance)[0] == 0
 
 
 def test_measured_ratios_of_the_two_weights() -> None:
@@ -356,7 +358,14 @@ def test_a_step_without_variance_has_no_density() -> None:
     x_0 = torch.zeros(2, 2)
     denoise = guess(linear())
     with pytest.raises(ValueError, match="beta_tilde is zero at t = 1"):
-        data_term(linear(), denoise, x_0, eps=x_0, likelihood=density, variance=beta_tilde)
+        data_term(
+            linear(),
+            denoise,
+            x_0,
+            eps=x_0,
+            likelihood=normal_log_density,
+            variance=posterior_variance,
+        )
     for wrong in (0.0, -1.0, math.nan):
         with pytest.raises(ValueError, match="positive variance"):
             step_term(linear(), denoise, x_0, t=5, eps=x_0, variance=lambda *_, v=wrong: v)

@@ -24,7 +24,7 @@ from ddpm_lib.networks.embedding import Learned
 from ddpm_lib.networks.tiny import MLP
 from ddpm_lib.networks.unet import UNet
 from ddpm_lib.schedules import linear
-from ddpm_lib.training import Run, Settings, train
+from ddpm_lib.training import Run, Settings, training_steps
 
 SCHEDULE = linear(20)
 DATA = torch.randn(20, 1, 4, 4, generator=torch.Generator().manual_seed(5))
@@ -44,7 +44,7 @@ def mlp() -> nn.Module:
 
 def learn(run: Run, data: Tensor = DATA, until: int | None = None) -> list[float]:
     losses = []
-    for record in train(run, SCHEDULE, EPS, data):
+    for record in training_steps(run, SCHEDULE, EPS, data):
         losses.append(record.loss)
         if record.step == until:
             break
@@ -114,7 +114,9 @@ def test_a_run_can_be_saved_before_its_first_step(tmp_path: Path) -> None:
 def test_checkpoints_come_every_so_many_steps_and_at_the_end(tmp_path: Path) -> None:
     path, held = tmp_path / "run", []
     run = Run(mlp(), replace(SETTINGS, steps=7))
-    for _ in checkpointed(train(run, SCHEDULE, EPS, POINTS), run, path, every=3, about="mine"):
+    for _ in checkpointed(
+        training_steps(run, SCHEDULE, EPS, POINTS), run, path, every=3, about="mine"
+    ):
         held.append(load(path).step if path.exists() else None)
     assert held == [None, None, 3, 3, 3, 6, 7]
     assert load(path).about == "mine"
@@ -156,7 +158,7 @@ def fail(after: int, happens: Callable[[], object], path: Path, steps: int = 4) 
             return super().forward(x_t, t) * (1.0 if factor is None else factor)
 
     run = Run(Breaks(2, 8), replace(SETTINGS, steps=steps))
-    for _ in checkpointed(train(run, SCHEDULE, EPS, POINTS), run, path, every=1):
+    for _ in checkpointed(training_steps(run, SCHEDULE, EPS, POINTS), run, path, every=1):
         pass
     return run
 
@@ -207,7 +209,7 @@ def test_nan_is_told_with_its_first_step_and_undone_by_restoring(tmp_path: Path)
     learn(run, POINTS, until=2)
     save(run, tmp_path / "run")
     hook = run.network.register_forward_hook(lambda module, x, out: out * math.nan)
-    for record in train(run, SCHEDULE, EPS, POINTS):
+    for record in training_steps(run, SCHEDULE, EPS, POINTS):
         if record.step == 5:
             break
     with pytest.raises(FloatingPointError, match="the loss since step 3"):
@@ -248,7 +250,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
 def save_later(path: Path) -> None:
     run = Run(mlp(), SETTINGS)
     restore(run, load(path))
-    for _ in checkpointed(train(run, SCHEDULE, EPS, POINTS), run, path, every=4):
+    for _ in checkpointed(training_steps(run, SCHEDULE, EPS, POINTS), run, path, every=4):
         pass
 
 

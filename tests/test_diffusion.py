@@ -16,16 +16,16 @@ from ddpm_lib.diffusion import (
     X_0,
     Parameterization,
     V,
+    add_noise,
+    ask,
     at,
-    beta,
-    beta_tilde,
     kernel,
+    kernel_variance,
     loss,
-    noise,
     noise_for,
     normal,
     posterior,
-    run,
+    posterior_variance,
     signal_and_noise,
 )
 from ddpm_lib.schedules import Schedule, cosine, linear
@@ -61,7 +61,7 @@ def test_noise_treats_each_picture_by_its_own_time(
 ) -> None:
     x_0, eps = randn(*shape, seed=seed, dtype=dtype), randn(*shape, seed=seed + 1, dtype=dtype)
     t = times(schedule, shape[0], seed, first=0)
-    x_t = noise(schedule, x_0, t, eps)
+    x_t = add_noise(schedule, x_0, t, eps)
     assert x_t.shape == x_0.shape
     assert x_t.dtype == dtype
     tolerance = 4 * torch.finfo(dtype).eps
@@ -69,21 +69,21 @@ def test_noise_treats_each_picture_by_its_own_time(
         alpha_bar = schedule.alpha_bar[t[i]].item()
         want = math.sqrt(alpha_bar) * x_0[i].double() + math.sqrt(1 - alpha_bar) * eps[i].double()
         torch.testing.assert_close(x_t[i].double(), want, rtol=tolerance, atol=4 * tolerance)
-        alone = noise(schedule, x_0[i : i + 1], int(t[i]), eps[i : i + 1])
+        alone = add_noise(schedule, x_0[i : i + 1], int(t[i]), eps[i : i + 1])
         torch.testing.assert_close(x_t[i], alone[0], rtol=tolerance, atol=4 * tolerance)
 
 
 def test_no_noise_at_time_0() -> None:
     x_0 = randn(3, 2)
-    assert torch.equal(noise(linear(), x_0, 0, randn(3, 2, seed=1)), x_0)
+    assert torch.equal(add_noise(linear(), x_0, 0, randn(3, 2, seed=1)), x_0)
 
 
 @pytest.mark.parametrize("schedule", [linear(), cosine()])
 def test_one_step_is_beta_and_two_are_composed(schedule: Schedule) -> None:
     t = torch.arange(1, schedule.T + 1)
-    close(beta(schedule, t), schedule.beta[1:])
-    close(beta_tilde(schedule, t), schedule.beta_tilde[1:])
-    close(beta(schedule, t, torch.zeros_like(t)), 1 - schedule.alpha_bar[1:])
+    close(kernel_variance(schedule, t), schedule.beta[1:])
+    close(posterior_variance(schedule, t), schedule.beta_tilde[1:])
+    close(kernel_variance(schedule, t, torch.zeros_like(t)), 1 - schedule.alpha_bar[1:])
 
     x_u = randn(2, 3)
     for u, m, t_ in [(0, 1, 2), (3, 40, 700), (998, 999, 1000)]:
@@ -233,7 +233,7 @@ def test_loss_is_the_mean_square_for_each_picture(
 
     losses = loss(schedule, network, parameterization, x_0, t=t, eps=eps)
     x_t, t_seen = seen[0]
-    assert torch.equal(x_t, noise(schedule, x_0, t, eps))
+    assert torch.equal(x_t, add_noise(schedule, x_0, t, eps))
     assert torch.equal(t_seen, t)
     for i in range(6):
         a, s = schedule.alpha_bar[t[i]].sqrt(), schedule.one_minus_alpha_bar[t[i]].sqrt()
@@ -255,9 +255,9 @@ def test_the_network_sees_a_time_for_each_picture_and_may_answer_in_bfloat16() -
         assert t.dtype == torch.int64
         return x_t.bfloat16()
 
-    assert run(network, x_t, 7).dtype == torch.float32
+    assert ask(network, x_t, 7).dtype == torch.float32
     with pytest.raises(ValueError, match="returns the shape of x_t"):
-        run(lambda x, t: x.mean(1, keepdim=True), x_t, 7)
+        ask(lambda x, t: x.mean(1, keepdim=True), x_t, 7)
 
 
 def test_gradients_reach_the_network() -> None:
@@ -278,9 +278,9 @@ def test_tables_first_read_in_inference_mode_serve_training_later() -> None:
     """They are kept once computed, and what inference mode computes cannot be trained with."""
     schedule, x = linear(10), randn(3, 2)
     with torch.inference_mode():
-        posterior(schedule, noise(schedule, x, 5, x), x, 5)
+        posterior(schedule, add_noise(schedule, x, 5, x), x, 5)
     leaf = x.clone().requires_grad_()
-    mean, var = posterior(schedule, leaf, noise(schedule, leaf, 5, x), 5)
+    mean, var = posterior(schedule, leaf, add_noise(schedule, leaf, 5, x), 5)
     (mean * var).sum().backward()
     assert leaf.grad is not None
 
@@ -320,7 +320,7 @@ bad_pictures: list[tuple[Any, type[Exception], str]] = [
     (torch.full((4, 1, 4, 4), math.inf), ValueError, "finite"),
 ]
 takers: list[Callable[[Any, Any], Any]] = [
-    lambda x, t: noise(linear(), x, t, x),
+    lambda x, t: add_noise(linear(), x, t, x),
     lambda x, t: kernel(linear(), x, t),
     lambda x, t: posterior(linear(), x, x, t),
     lambda x, t: loss(linear(), lambda x, t: x, EPS, x, t=t, eps=x),
@@ -379,8 +379,8 @@ def test_u_is_earlier_than_t(u: Any) -> None:
     for take in (
         lambda: posterior(linear(), good, good, 5, u),
         lambda: kernel(linear(), good, 5, u),
-        lambda: beta(linear(), torch.tensor([5, 5, 5, 5]), u),
-        lambda: beta_tilde(linear(), 5, u),
+        lambda: kernel_variance(linear(), torch.tensor([5, 5, 5, 5]), u),
+        lambda: posterior_variance(linear(), 5, u),
     ):
         with pytest.raises(ValueError, match="u is earlier than t"):
             take()
@@ -389,7 +389,7 @@ def test_u_is_earlier_than_t(u: Any) -> None:
 def test_shapes_that_would_broadcast_are_refused() -> None:
     column = torch.zeros(4, 1)
     with pytest.raises(ValueError, match="eps has the shape"):
-        noise(linear(), torch.zeros(4, 4), 1, column)
+        add_noise(linear(), torch.zeros(4, 4), 1, column)
     with pytest.raises(ValueError, match="x_t has the shape"):
         posterior(linear(), torch.zeros(4, 4), column, 1)
 
@@ -408,8 +408,8 @@ def test_tables_meet_pictures_of_another_device() -> None:
     """On the meta device nothing can be read back: nothing waits for a device to answer."""
     x_0 = torch.zeros(4, 1, 4, 4, device="meta")
     t = torch.tensor([1, 2, 3, 1000])
-    assert noise(linear(), x_0, t, x_0).device == x_0.device
-    assert noise(linear(), x_0, 3, x_0).device == x_0.device
+    assert add_noise(linear(), x_0, t, x_0).device == x_0.device
+    assert add_noise(linear(), x_0, 3, x_0).device == x_0.device
     assert posterior(linear(), x_0, x_0, t).mean.device == x_0.device
     network = lambda x, t: x * t.reshape(-1, 1, 1, 1)
     assert loss(linear(), network, V, x_0, t=t, eps=x_0).device == x_0.device

@@ -263,8 +263,8 @@ def test_bits_of_a_gaussian_are_its_entropy():
         schedule,
         denoise,
         normal(2000, 2),
-        likelihood=bound.density,
-        variance=diffusion.beta,
+        likelihood=bound.normal_log_density,
+        variance=diffusion.kernel_variance,
         randn=randn,
     )
     entropy = math.log2(2 * math.pi * math.e) / 2
@@ -313,7 +313,7 @@ def test_bits_are_the_mean_of_the_bound_over_pictures_whatever_the_batch():
                 schedules.linear(2),
                 lambda x, t: diffusion.Prediction(x, x),
                 torch.zeros(1, 4),
-                likelihood=bound.density,
+                likelihood=bound.normal_log_density,
             ),
             "two pictures at least",
         ),

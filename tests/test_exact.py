@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ddpm_lib.diffusion import kernel, noise, signal_and_noise
+from ddpm_lib.diffusion import add_noise, kernel, signal_and_noise
 from ddpm_lib.exact import (
     Mixture,
     covariance,
@@ -237,7 +237,7 @@ def test_denoiser_is_the_minimizer_of_the_loss() -> None:
     t, n = 300, 100_000
     x_0 = draw(two, n, generator())
     eps = torch.randn(n, 1, generator=generator(1), dtype=torch.float64)
-    x_t = noise(linear(), x_0, t, eps)
+    x_t = add_noise(linear(), x_0, t, eps)
     error = exact_denoiser(linear(), two)(x_t, t).eps - eps
     for other in (torch.ones_like(x_t), x_t, x_t**2, x_t.sin(), x_t.sign()):
         product = error * other  # the error is orthogonal to every function of x_t

@@ -31,14 +31,14 @@ def _own_cache(tmp_path, monkeypatch):
 def steps(monkeypatch):
     """The steps that training took, in order."""
     taken = []
-    train = training.train
+    train = training.training_steps
 
     def noted(*args, **kwargs):
         for record in train(*args, **kwargs):
             taken.append(record.step)
             yield record
 
-    monkeypatch.setattr(training, "train", noted)
+    monkeypatch.setattr(training, "training_steps", noted)
     return taken
 
 
@@ -121,12 +121,12 @@ from pathlib import Path
 from ddpm_lib import downloads, runs, training
 from test_runs import SMALL
 downloads.cache_folder = lambda: Path({str(tmp_path)!r})
-train = training.train
+train = training.training_steps
 def counted(*args, **kwargs):
     for record in train(*args, **kwargs):
         print("step", flush=True)
         yield record
-training.train = counted
+training.training_steps = counted
 runs.once(SMALL)
 """
     command = [sys.executable, "-c", code]

@@ -20,10 +20,10 @@ from ddpm_lib.diffusion import (
     Parameterization,
     Prediction,
     V,
-    beta,
-    beta_tilde,
-    noise,
+    add_noise,
+    kernel_variance,
     posterior,
+    posterior_variance,
     signal_and_noise,
 )
 from ddpm_lib.exact import Mixture, exact_denoiser, isotropic
@@ -32,7 +32,7 @@ from ddpm_lib.schedules import Schedule, cosine, linear
 
 properties = settings(deadline=None, max_examples=50, derandomize=True)
 steps_between = st.integers(1, 1000).flatmap(lambda t: st.tuples(st.just(t), st.integers(0, t - 1)))
-steppers = [ddpm(), ddpm(beta), ddim(), ddim(0.5), heun()]
+steppers = [ddpm(), ddpm(kernel_variance), ddim(), ddim(0.5), heun()]
 
 gaussian = isotropic(torch.ones(1), torch.tensor([[0.5]]), 0.5)
 two = isotropic(torch.tensor([0.3, 0.7]), torch.tensor([[-1.0], [1.0]]), 0.5)
@@ -84,7 +84,7 @@ def kolmogorov(x: Tensor, mixture: Mixture) -> float:
     return max((expected - ranks[1:]).abs().max(), (expected - ranks[:-1]).abs().max()).item()
 
 
-@pytest.mark.parametrize("variance", [beta, beta_tilde])
+@pytest.mark.parametrize("variance", [kernel_variance, posterior_variance])
 def test_ddpm_at_1000_steps_reproduces_the_distribution(variance: Any) -> None:
     """Kolmogorov's statistic of N samples stays below 2 / sqrt(N) but once in 1500 times."""
     n, schedule = 2000, linear()
@@ -104,7 +104,7 @@ def test_fewer_steps_need_the_variance_of_the_whole_stride() -> None:
     unit = exact_denoiser(schedule, isotropic(torch.ones(1), torch.zeros(1, 1), 1.0))
     x_t, z = randn(5, 1), randn(5, 1, seed=1)
     for t, u in [(1000, 950), (500, 450), (100, 50)]:
-        x_u = ddpm(beta)(schedule, unit, x_t, t, u, lambda shape: z)
+        x_u = ddpm(kernel_variance)(schedule, unit, x_t, t, u, lambda shape: z)
         alpha = schedule.alpha_bar[t] / schedule.alpha_bar[u]
         close(x_u, alpha.sqrt() * x_t + (1 - alpha).sqrt() * z)  # so its variance is 1 again
 
@@ -212,8 +212,8 @@ def test_straight_flows_are_followed_exactly(
     t, u = times
     x_0, eps = randn(4, 2), randn(4, 2, seed=1)
     denoise = lambda x, t: Prediction(x_0, eps)
-    x_u = step(schedule, denoise, noise(schedule, x_0, t, eps), t, u, no_noise)
-    close(x_u, noise(schedule, x_0, u, eps))
+    x_u = step(schedule, denoise, add_noise(schedule, x_0, t, eps), t, u, no_noise)
+    close(x_u, add_noise(schedule, x_0, u, eps))
 
 
 @properties
@@ -226,7 +226,7 @@ def test_ddim_keeps_the_marginal_for_any_eta(times: tuple[int, int], eta: float)
         schedule, lambda x, t: Prediction(torch.zeros(1, 1).double(), eps), eps, t, u, lambda _: z
     )
     one, zero = torch.ones(1, 1).double(), torch.zeros(1, 1).double()
-    close(run(zero, one), (eta * beta_tilde(schedule, t, u).sqrt()).reshape(1, 1))
+    close(run(zero, one), (eta * posterior_variance(schedule, t, u).sqrt()).reshape(1, 1))
     variance = run(one, zero) ** 2 + run(zero, one) ** 2
     close(variance, schedule.one_minus_alpha_bar[u].reshape(1, 1))
 
@@ -236,7 +236,9 @@ def test_ddim_survives_the_rounding_of_a_tiny_beta() -> None:
     betas = [3e-18, *torch.linspace(0.01, 0.5, 40, dtype=torch.float64).tolist()]
     schedule = Schedule.from_betas(torch.tensor(betas, dtype=torch.float64))
     t = torch.arange(2, schedule.T + 1)
-    assert (beta_tilde(schedule, t, torch.ones_like(t)) > schedule.one_minus_alpha_bar[1]).any()
+    assert (
+        posterior_variance(schedule, t, torch.ones_like(t)) > schedule.one_minus_alpha_bar[1]
+    ).any()
     for t in range(2, schedule.T + 1):
         x_u = ddim(1.0)(schedule, point(schedule, randn(1)), randn(2, 1), t, 1, torch.randn)
         assert x_u.isfinite().all()

@@ -23,7 +23,7 @@ from ddpm_lib.diffusion import EPS, V, loss
 from ddpm_lib.networks.tiny import MLP
 from ddpm_lib.networks.unet import UNet
 from ddpm_lib.schedules import cosine, linear
-from ddpm_lib.training import LossesByTime, OneDevice, Run, Settings, learning_rate, train
+from ddpm_lib.training import LossesByTime, OneDevice, Run, Settings, learning_rate, training_steps
 
 SCHEDULE = linear(20)
 POINTS = torch.randn(30, 2, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
@@ -38,7 +38,7 @@ def mlp() -> nn.Module:
 def trained(settings: Settings, network: nn.Module | None = None, **options) -> tuple[Run, list]:
     run = Run(network or mlp(), settings)
     options = {"data": POINTS, "parameterization": EPS, **options}
-    return run, [record.loss for record in train(run, SCHEDULE, **options)]
+    return run, [record.loss for record in training_steps(run, SCHEDULE, **options)]
 
 
 def weights(network: nn.Module) -> Tensor:
@@ -76,7 +76,7 @@ def test_algorithm_1_written_out() -> None:
         rates.append(rate)
 
     run = Run(mlp(), replace(SHORT, clip=0.05))
-    records = list(train(run, SCHEDULE, EPS, POINTS))
+    records = list(training_steps(run, SCHEDULE, EPS, POINTS))
     assert [record.step for record in records] == [1, 2, 3, 4, 5] and run.step == 5
     assert [record.loss for record in records] == pytest.approx(losses, rel=1e-12)
     assert [record.learning_rate for record in records] == pytest.approx(rates, rel=1e-12)
@@ -100,7 +100,7 @@ def test_the_minimum_is_found_at_every_t() -> None:
     torch.manual_seed(0)
     network, schedule = Gain(5), linear(5, 0.1, 0.5)
     run = Run(network, Settings(steps=400, batch=32, learning_rate=0.1, clip=math.inf))
-    for record in train(run, schedule, EPS, torch.zeros(3, 4)):
+    for record in training_steps(run, schedule, EPS, torch.zeros(3, 4)):
         last = record
     best = (1 - schedule.alpha_bar[1:]).rsqrt()
     assert last.loss < 1e-4
@@ -265,7 +265,7 @@ def test_no_step_waits_for_the_device() -> None:
     run.average.to("meta")
     run.optimizer = torch.optim.Adam(run.network.parameters())  # fused needs a real device
     run.failed = run.failed.to("meta")
-    records = list(train(run, SCHEDULE, EPS, PICTURES.to("meta")))
+    records = list(training_steps(run, SCHEDULE, EPS, PICTURES.to("meta")))
     assert len(records) == 5 and records[-1].loss_on_device.is_meta
     with pytest.raises(RuntimeError, match="meta"):
         _ = records[-1].loss
@@ -309,7 +309,7 @@ class Breaks(nn.Module):
 
 def test_a_loss_that_is_not_finite_is_told_with_its_first_step() -> None:
     run = Run(Breaks(3, lambda out: out * torch.nan), SHORT)
-    records = list(train(run, SCHEDULE, EPS, POINTS))
+    records = list(training_steps(run, SCHEDULE, EPS, POINTS))
     assert math.isfinite(records[0].loss) and math.isfinite(records[1].loss)
     for record in records[2:]:
         with pytest.raises(FloatingPointError, match="from step 3 on"):
@@ -325,16 +325,16 @@ def test_an_interrupt_is_told_with_its_step() -> None:
 
     run = Run(Breaks(4, interrupt), SHORT)
     with pytest.raises(KeyboardInterrupt, match="in step 4"):
-        list(train(run, SCHEDULE, EPS, POINTS))
+        list(training_steps(run, SCHEDULE, EPS, POINTS))
     assert run.step == 3 and not run.whole
 
 
 def test_what_does_not_fit_is_refused_before_the_first_step() -> None:
     run = Run(mlp(), replace(SHORT, accumulate=3))
     with pytest.raises(ValueError, match=r"batch of 8 .* 3 parts: make it a multiple of 3"):
-        train(run, SCHEDULE, EPS, POINTS)
+        training_steps(run, SCHEDULE, EPS, POINTS)
     with pytest.raises(ValueError, match=r"at least one, got \(0, 2\)"):
-        train(Run(mlp(), SHORT), SCHEDULE, EPS, POINTS[:0])
+        training_steps(Run(mlp(), SHORT), SCHEDULE, EPS, POINTS[:0])
 
 
 @pytest.mark.parametrize(
@@ -386,5 +386,5 @@ def test_whole_numbers_do_where_any_number_does() -> None:
 
 def test_records_tell_the_speed() -> None:
     run = Run(mlp(), SHORT)
-    for record in train(run, cosine(20), EPS, POINTS):
+    for record in training_steps(run, cosine(20), EPS, POINTS):
         assert 0 < record.images_per_second < math.inf

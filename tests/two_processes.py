@@ -16,7 +16,7 @@ import torch
 from ddpm_lib.diffusion import V
 from ddpm_lib.networks.unet import UNet
 from ddpm_lib.schedules import cosine
-from ddpm_lib.training import Devices, Run, Settings, train
+from ddpm_lib.training import Devices, Run, Settings, training_steps
 
 torch.set_num_threads(1)
 
@@ -26,7 +26,7 @@ def learn(devices: Devices | None, accumulate: int) -> dict:
     network = UNet(1, (8, 8), blocks=1).double()
     run = Run(network, Settings(steps=4, batch=8, warmup=0, accumulate=accumulate))
     data = torch.rand(10, 1, 4, 4, generator=torch.Generator().manual_seed(0)).double() * 2 - 1
-    losses = [r.loss for r in train(run, cosine(20), V, data, devices=devices)]
+    losses = [r.loss for r in training_steps(run, cosine(20), V, data, devices=devices)]
     return {"losses": losses, "weights": [float(p.detach().sum()) for p in network.parameters()]}
 
 

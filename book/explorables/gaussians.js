@@ -16,7 +16,7 @@ export function peak({ std }) {
   return 1 / (Math.sqrt(2 * Math.PI) * std);
 }
 
-/** log N(x; mean, std^2) (bound.density). */
+/** log N(x; mean, std^2) (bound.normal_log_density). */
 export function logNormal({ mean, std }, x) {
   return -(((x - mean) / std) ** 2 + Math.log(2 * Math.PI * std * std)) / 2;
 }

@@ -24,7 +24,7 @@ export function snr(alpha_bar) {
   return alpha_bar.map((share) => share / (1 - share));
 }
 
-/** x_t from x_0 in one step (diffusion.noise). */
+/** x_t from x_0 in one step (diffusion.add_noise). */
 export function jump(x_0, eps, alpha_bar_t) {
   const [a, s] = [Math.sqrt(alpha_bar_t), Math.sqrt(1 - alpha_bar_t)];
   return x_0.map((value, i) => a * value + s * eps[i]);

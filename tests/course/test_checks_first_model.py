@@ -35,7 +35,7 @@ def test_ratio_of_errors():
 def stride(x_t, eps, z, t, u, power=0.5):  # noqa: PLR0917
     a, s = alpha_bar[t].sqrt(), (1 - alpha_bar[t]).sqrt()
     mu = diffusion.posterior(schedule, (x_t - s * eps) / a, x_t, t, u).mean
-    return mu + diffusion.beta_tilde(schedule, t, u) ** power * z
+    return mu + diffusion.posterior_variance(schedule, t, u) ** power * z
 
 
 def test_stride(capsys):
@@ -57,7 +57,7 @@ def test_stride(capsys):
 
     def anew(x, e, z, t, u):
         x_0 = (x - (1 - alpha_bar[t]).sqrt() * e) / alpha_bar[t].sqrt()
-        return diffusion.noise(schedule, x_0, u, z)
+        return diffusion.add_noise(schedule, x_0, u, z)
 
     with pytest.raises(Mistake, match="forgets x_t"):
         check.stride(anew)

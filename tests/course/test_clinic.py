@@ -74,7 +74,7 @@ def test_known_is_the_exact_denoiser():
     mixture = exact.isotropic(torch.ones(4) / 4, patterns(), WIDTH)
     x_0 = ribbons(8, 0)
     for t in (1, 30, 100):
-        x_t = diffusion.noise(HEALTHY.schedule, x_0, t, torch.randn(x_0.shape).double())
+        x_t = diffusion.add_noise(HEALTHY.schedule, x_0, t, torch.randn(x_0.shape).double())
         ours, theirs = (
             denoise(x_t, t)
             for denoise in (
@@ -197,7 +197,7 @@ def test_one_reverse_step_is_what_the_formulas_say():
         x_0 = ribbons(64, 3)
         chance = torch.Generator().manual_seed(3)
         eps = torch.randn(x_0.shape, generator=chance, dtype=x_0.dtype)
-        guess = known(schedule)(diffusion.noise(schedule, x_0, t, eps), t).eps
+        guess = known(schedule)(diffusion.add_noise(schedule, x_0, t, eps), t).eps
         off = beta[t].sqrt() - beta[t] / schedule.one_minus_alpha_bar[t].sqrt()
         each = off / schedule.alpha[t].sqrt() * guess.square().mean().sqrt()
         errors.append(float(each / small[t].sqrt()))

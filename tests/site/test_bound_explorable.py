@@ -48,10 +48,14 @@ def best(schedule, t, u):
 
 
 def small(schedule, t, u):
-    return diffusion.beta_tilde(schedule, t, u) if t > 1 else diffusion.beta(schedule, t, u)
+    return (
+        diffusion.posterior_variance(schedule, t, u)
+        if t > 1
+        else diffusion.kernel_variance(schedule, t, u)
+    )
 
 
-VARIANCES = {"beta": diffusion.beta, "small": small, "best": best}
+VARIANCES = {"beta": diffusion.kernel_variance, "small": small, "best": best}
 
 
 def averaged(schedule, data, variance):
@@ -63,7 +67,9 @@ def averaged(schedule, data, variance):
     pairs = (weights[:, None] * density).flatten()
     x, e = (grid.reshape(-1, 1) for grid in torch.meshgrid(x_0, eps, indexing="ij"))
     denoise = exact.exact_denoiser(schedule, data)
-    last = bound.data_term(schedule, denoise, x, eps=e, likelihood=bound.density, variance=variance)
+    last = bound.data_term(
+        schedule, denoise, x, eps=e, likelihood=bound.normal_log_density, variance=variance
+    )
     rows = [last]
     for t in range(2, schedule.T + 1):
         rows.append(bound.step_term(schedule, denoise, x, t=t, eps=e, variance=variance))

@@ -305,8 +305,8 @@ def page_draws(modules, weights, settings, seed, count):
 
 
 VARIANCES = {
-    "beta_tilde": diffusion.beta_tilde,
-    "beta": diffusion.beta,
+    "beta_tilde": diffusion.posterior_variance,
+    "beta": diffusion.kernel_variance,
     "zero": lambda schedule, t, u: torch.zeros(()),
 }
 

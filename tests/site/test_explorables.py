@@ -93,7 +93,7 @@ def expected(t, digit=3, seed=1):
     """The three pictures that ddpm_lib makes for this setting."""
     x_0 = data.scale(DIGITS[digit]).double().flatten()[None]
     eps = torch.from_numpy(randn(seed, 64))[None]
-    return [gray(x[0]) for x in (diffusion.noise(linear(T), x_0, t, eps), x_0, eps)]
+    return [gray(x[0]) for x in (diffusion.add_noise(linear(T), x_0, t, eps), x_0, eps)]
 
 
 def assert_shows(page, t, **setting):

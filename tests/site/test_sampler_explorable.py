@@ -139,8 +139,8 @@ def twin(denoise, n, variance, seed=1, count=POINTS):
 
 
 VARIANCES = {
-    "beta_tilde": diffusion.beta_tilde,
-    "beta": diffusion.beta,
+    "beta_tilde": diffusion.posterior_variance,
+    "beta": diffusion.kernel_variance,
     "zero": lambda schedule, t, u: torch.zeros(()),
 }
 

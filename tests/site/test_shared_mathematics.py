@@ -53,7 +53,7 @@ def test_the_jump_is_that_of_the_library(modules, t):
         "[...m.jump(Float64Array.from(input[0]), input[1], input[2])]",
         [x_0[0].tolist(), eps[0].tolist(), schedule.alpha_bar[t].item()],
     )
-    np.testing.assert_allclose(got, diffusion.noise(schedule, x_0, t, eps)[0], rtol=1e-12)
+    np.testing.assert_allclose(got, diffusion.add_noise(schedule, x_0, t, eps)[0], rtol=1e-12)
 
 
 @pytest.mark.parametrize(("t", "u"), [(1000, 999), (1000, 0), (2, 1), (1, 0), (600, 100)])

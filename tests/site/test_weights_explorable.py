@@ -17,7 +17,7 @@ from ddpm_lib.schedules import cosine, linear
 
 T = 1000
 SCHEDULES = [("linearBeta", (T, 1e-4, 0.02), linear()), ("cosineBeta", (T,), cosine())]
-VARIANCES = [diffusion.beta_tilde, diffusion.beta]  # in the order of the page
+VARIANCES = [diffusion.posterior_variance, diffusion.kernel_variance]  # in the order of the page
 WEIGHTS = {"eps": bound.eps_weight, "x_0": bound.x_0_weight, "v": bound.v_weight}
 
 
@@ -85,19 +85,19 @@ def heights(page):
 
 def test_slider_and_choices_change_sentence_and_picture(new_page, figure):
     page = show(new_page(), figure)
-    assert_says(page, 20, linear(), diffusion.beta_tilde)
+    assert_says(page, 20, linear(), diffusion.posterior_variance)
     ticks = page.locator(".ex-axes text").all_text_contents()
     assert ticks[:6] == ["10⁻⁶", "10⁻⁴", "10⁻²", "1", "10²", "10⁴"]
     for t in (2, 260, T):
         page.get_by_role("slider", name="step t", exact=True).fill(str(t))
-        assert_says(page, t, linear(), diffusion.beta_tilde)
+        assert_says(page, t, linear(), diffusion.posterior_variance)
         want = [float(WEIGHTS[name](linear())[t].log10()) for name in ("x_0", "eps", "v")]
         assert heights(page) == pytest.approx(want, abs=0.05)
     page.get_by_role("button", name="cosine schedule").click()
     page.get_by_role("button", name="variance beta", exact=True).click()
-    assert_says(page, T, cosine(), diffusion.beta)
+    assert_says(page, T, cosine(), diffusion.kernel_variance)
     page.get_by_role("slider", name="step t", exact=True).fill("0")  # no weight before t = 2
-    assert_says(page, 2, cosine(), diffusion.beta)
+    assert_says(page, 2, cosine(), diffusion.kernel_variance)
     assert page.locator("[aria-pressed=true]").count() == 2
 
 
@@ -106,7 +106,7 @@ def test_the_marker_follows_keyboard_and_mouse(new_page, figure):
     page.locator(".ex-handle").focus()
     for key, t in [("ArrowRight", 21), ("PageUp", 31), ("ArrowDown", 30), ("Home", 2)]:
         page.keyboard.press(key)
-        assert_says(page, t, linear(), diffusion.beta_tilde)
+        assert_says(page, t, linear(), diffusion.posterior_variance)
     box = page.locator(".ex-grip").bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     assert numbers(page)[0] == pytest.approx(500, abs=3)

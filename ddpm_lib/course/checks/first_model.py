@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ddpm_lib.course.checks import judge
-from ddpm_lib.diffusion import beta_tilde, posterior
+from ddpm_lib.diffusion import posterior, posterior_variance
 from ddpm_lib.schedules import linear
 
 _schedule = linear(200, 5e-4, 0.1)
@@ -46,7 +46,7 @@ def stride(function: Callable[[Tensor, Tensor, Tensor, int, int], Tensor]) -> No
     def x_u(t: int, u: int, root: bool = True, noise: float = 1.0) -> Tensor:
         a, s = _alpha_bar[t].sqrt(), (1 - _alpha_bar[t]).sqrt()
         mu = posterior(_schedule, (x_t - s * eps) / a, x_t, t, u).mean
-        var = beta_tilde(_schedule, t, u)
+        var = posterior_variance(_schedule, t, u)
         return mu + noise * (var.sqrt() if root else var) * z
 
     answer = function(x_t, eps, z, t, u)

@@ -24,9 +24,9 @@ from ddpm_lib.course.clinic.program import (
     ribbons,
     trained,
 )
-from ddpm_lib.diffusion import EPS, beta_tilde, posterior
+from ddpm_lib.diffusion import EPS, posterior, posterior_variance
 from ddpm_lib.sampling import sample
-from ddpm_lib.training import Run, Settings, train
+from ddpm_lib.training import Run, Settings, training_steps
 
 # ------------------------------------------------------------------------------ spies and helpers
 
@@ -119,7 +119,9 @@ def _one_batch(loss: Callable[..., Tensor], network: Callable[[], Any]) -> float
         def fixed(schedule: Any, network: Any, parameterization: Any, _: Any, **__: Any) -> Tensor:
             return loss(schedule, network, parameterization, x_0, t=t, eps=eps)
 
-        losses = [r.loss_on_device for r in train(run, HEALTHY.schedule, EPS, x_0, loss=fixed)]
+        losses = [
+            r.loss_on_device for r in training_steps(run, HEALTHY.schedule, EPS, x_0, loss=fixed)
+        ]
     return float(torch.stack(losses[-10:]).mean())
 
 
@@ -143,7 +145,7 @@ def _noised(t: int) -> tuple[Tensor, Tensor]:
     """x_t as a healthy training makes it, and the noise in it."""
     x_0 = ribbons(256, 7)
     eps = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(7), dtype=x_0.dtype)
-    return diffusion.noise(HEALTHY.schedule, x_0, t, eps), eps
+    return diffusion.add_noise(HEALTHY.schedule, x_0, t, eps), eps
 
 
 def _told(program: Program, t: int) -> Tensor:
@@ -214,7 +216,7 @@ def _one_step(program: Program, t: int, z: float) -> tuple[Tensor, Tensor]:
     """What a step makes of x_t with all noise equal to z, and the right mean; x_0 is known."""
     schedule, x_0 = program.schedule, ribbons(64, 3)
     eps = torch.randn(x_0.shape, generator=torch.Generator().manual_seed(3), dtype=x_0.dtype)
-    x_t = diffusion.noise(schedule, x_0, t, eps)
+    x_t = diffusion.add_noise(schedule, x_0, t, eps)
     right = posterior(schedule, known(schedule)(x_t, t).x_0, x_t, t).mean
     full = partial(torch.full, fill_value=z, dtype=x_0.dtype)
     return program.step(schedule, known(schedule), x_t, t, t - 1, full), right
@@ -232,7 +234,9 @@ def step_mean(program: Program) -> float:
 def step_variance(program: Program) -> float:
     """The variance of the step at t = 2, over beta_tilde."""
     with_z, without = _one_step(program, 2, z=0.5)[0], _one_step(program, 2, z=0.0)[0]
-    return float(((with_z - without) / 0.5).square().mean() / beta_tilde(program.schedule, 2))
+    return float(
+        ((with_z - without) / 0.5).square().mean() / posterior_variance(program.schedule, 2)
+    )
 
 
 def last_noise(program: Program) -> float:

@@ -24,7 +24,7 @@ from ddpm_lib.networks.embedding import ScaleShift, Sinusoidal, group_norm
 from ddpm_lib.networks.unet import Attention, time_mlp
 from ddpm_lib.sampling import Step, ddpm
 from ddpm_lib.schedules import Schedule, linear
-from ddpm_lib.training import Run, Settings, train
+from ddpm_lib.training import Run, Settings, training_steps
 
 SHAPE = (3, 2, 16)  # of a picture
 BATCH = 16
@@ -161,7 +161,7 @@ def _trained(
         torch.manual_seed(settings.seed)
         run = Run(network(), settings)
         losses, earlier = [], run.average
-        for record in train(run, schedule, EPS, data, loss=loss):
+        for record in training_steps(run, schedule, EPS, data, loss=loss):
             losses.append(record.loss_on_device)
             if record.step == settings.steps - 10:
                 earlier = deepcopy(run.average)
