@@ -64,16 +64,6 @@ def signal_and_noise(schedule: Schedule, t: Time, like: Tensor) -> tuple[Tensor,
     return aligned(a, like), aligned(s, like)
 
 
-def at(table: Tensor, t: Time, like: Tensor) -> Tensor:
-    """table[t], shaped to multiply `like`.
-
-    table: (T+1,);  t: one time, or (B,);  like: (B, ...)  ->  () or (B, 1, ..., 1)
-    """
-    if not like.is_floating_point():
-        raise TypeError(f"pictures enter as floats in [-1, 1], got {like.dtype}: use data.scale")
-    return aligned(table[check_times(t, 0, len(table) - 1)], like)
-
-
 def kernel(schedule: Schedule, x_u: Tensor, t: Time, u: Time | None = None) -> Gaussian:
     """q(x_t | x_u), by default the single step from u = t - 1 (Ho et al. 2020, eq. 2)."""
     check_floats(x_u, "x_u")

@@ -18,7 +18,6 @@ from ddpm_lib.diffusion import (
     V,
     add_noise,
     ask,
-    at,
     kernel,
     kernel_variance,
     loss,
@@ -392,16 +391,6 @@ def test_shapes_that_would_broadcast_are_refused() -> None:
         add_noise(linear(), torch.zeros(4, 4), 1, column)
     with pytest.raises(ValueError, match="x_t has the shape"):
         posterior(linear(), torch.zeros(4, 4), column, 1)
-
-
-def test_at_reads_a_table_of_ones_own() -> None:
-    table = torch.arange(11).double()
-    assert at(table, torch.tensor([10, 0]), torch.zeros(2, 3)).tolist() == [[10.0], [0.0]]
-    assert at(table, np.int64(10), torch.zeros(2, 3)).item() == 10
-    with pytest.raises(ValueError, match=r"t lies in 0\.\.10"):
-        at(table, 11, torch.zeros(2, 3))
-    with pytest.raises(TypeError, match="floats"):
-        at(table, 1, torch.zeros(2, 3, dtype=torch.uint8))
 
 
 def test_tables_meet_pictures_of_another_device() -> None:
