@@ -15,7 +15,7 @@
 # 35 minutes to read, longer with a pencil; it runs in under half a minute on a laptop's CPU, and needs no GPU. You need from chapter 1 the normal distribution $\mathcal N(\mu, \sigma^2)$ with mean $\mu$ and variance $\sigma^2$, how to scale and shift it {eq}`eq:affine`, and the sum of two normal numbers {eq}`eq:convolution`; besides, mean, variance, covariance and independence of random numbers, and some PyTorch.
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Three handwritten digits, a 0, a 3 and a 7, each shown at seven times from left to right. At t = 0 they are clean. At t = 50 they look grainy, at t = 200 they are still readable, at t = 400 only a hint of the strokes remains, and from t = 600 on nothing but noise is visible."}, "figure": {"name": "fig-rows", "caption": "Three digits of 8×8 pixels, noised for $t$ steps. Each picture was made from $x_0$ by itself, with a noise of its own, in the one jump that this chapter derives. See that the digits are readable at $t = 200$ and gone at $t = 600$."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Three handwritten digits, a 0, a 3 and a 7, each shown at seven times from left to right. At t = 0 they are clean. At t = 50 they look grainy, at t = 200 their strokes can still be followed, at t = 400 only a hint of the strokes remains, and from t = 600 on nothing but noise is visible."}, "figure": {"name": "fig-rows", "caption": "Three digits of 8×8 pixels, noised for $t$ steps. Each picture was made from $x_0$ alone, with a noise of its own, in the one jump that this chapter derives. See that at $t = 200$ the strokes can still be followed, and that at $t = 600$ nothing of them is left."}}
 import torch
 
 from ddpm_lib.data import digits, scale
@@ -39,7 +39,7 @@ grid(rows, rows=3, labels=[f"$t = {t}$" for t in times])
 # %% [markdown]
 # ## Why destroy pictures at all
 #
-# We want a program that draws new pictures, as varied and as good as those in a collection. Computers draw random numbers well, so the task is to turn noise into pictures. Three families of models do this, with noise of the picture's own size or smaller, and they differ in what they learn about the two directions.
+# We want a program that draws new pictures, as varied and as good as those in a collection. Computers draw random numbers well, so the task is to turn noise into pictures. We compare three families of models that do this, with noise of the picture's own size or smaller. They differ in what they learn about the two directions.
 #
 # | | from picture to noise | from noise to picture | what trains it |
 # |---|---|---|---|
@@ -946,7 +946,7 @@ check.read(read, thumbnails)
 # :class: dropdown
 # :::
 #
-# Given that the picture was $x_0$, the mean of $x_t$ is $\sqrt{\bar\alpha_t}\,x_0$, and its density falls with the distance from that mean. So compare $x_t$ with the thumbnails *times* $\sqrt{\bar\alpha_t}$. The cell counts how often this is right in four thousand draws. At $t = 260$, where each pixel has an SNR of 1, it nearly always is; at $t = 500$ it is still right far more often than the one time in ten of a blind guess. What you see in one pixel is not what a picture knows.
+# Given that the picture was $x_0$, the mean of $x_t$ is $\sqrt{\bar\alpha_t}\,x_0$, and its density falls with the distance from that mean. So compare $x_t$ with the thumbnails *times* $\sqrt{\bar\alpha_t}$. The cell counts how often this is right in four thousand draws. At $t = 260$, where $\mathrm{SNR}(t)$ is 1, it nearly always is; at $t = 500$ it is still right far more often than the one time in ten of a blind guess. What you see in one pixel is not what a picture knows.
 
 
 # %% tags=["solution", "nbval-check-output"]

@@ -568,7 +568,7 @@ for name, pair in drawn.items():
 # %% [markdown]
 # The columns are $\sqrt{\bar\alpha_T}$; the distance from the mixture after each start; the share of the draws in the left hump, which is 0.8 in the data; and the standard deviation of that hump after the start from $\mathcal N(0, 1)$, which is 0.2 in the data. Above them stand the standard errors of a share and of a width for eight thousand draws.
 #
-# Started from the true $q(x_T)$, the first five schedules score what fresh draws can score. So the instrument works, with a thousand steps and with 50. Started from $\mathcal N(0, 1)$, the schedule that ends in noise does just as well. With $T = 100$ the distance is 0.21, with $T = 50$ it is 0.35, and with the slip of a factor ten 0.19, about twenty to forty times the mean of the floor. With $T = 300$ it cannot tell: 0.018 and 0.007 are both within the floor.
+# Started from the true $q(x_T)$, the first five schedules stay within the largest distance of fresh draws, with a thousand steps and with 50. The distance is a coarse instrument: it does not notice that the left hump, in the last column, is narrower than 0.2 by two to six standard errors in each of these rows. Started from $\mathcal N(0, 1)$, the schedule that ends in noise does just as well. With $T = 100$ the distance is 0.21, with $T = 50$ it is 0.35, and with the slip of a factor ten 0.19, about twenty to forty times the mean of the floor. With $T = 300$ it cannot tell: 0.018 and 0.007 are both within the floor.
 #
 # The shares say what happened. With 50 steps, 63 % of the draws are in the left hump where 80 % belong. The missing 17 % of the sand must travel the distance 2, and that is nearly all of the 0.35. Each draw by itself looks right, as {numref}`fig-start` shows: it lies in one of the two humps, and these are where they belong and almost as wide. Only the proportions are wrong.
 #
@@ -765,7 +765,7 @@ for steps in (300, 100, 50, 20):
     print(f"{steps:>3} {fixed:>12.3f} {wider:>19} {last:>10.1e}")
 
 # %% [markdown]
-# The scaled range overshoots a little: the larger the betas, the more the second order of {eq}`eq:sum-of-betas` adds. Neither repair is free. Fewer steps from the same start to the same end are larger steps, and the last two rows of the measurement have shown what those cost.
+# The scaled range overshoots, at $T = 50$ to an $\bar\alpha_T$ five times too small: the larger the betas, the more the second order of {eq}`eq:sum-of-betas` adds. Neither repair is free. Fewer steps from the same start to the same end are larger steps, and the last two rows of the measurement have shown what those cost.
 #
 # ## The cosine
 #
@@ -1005,7 +1005,7 @@ for last in (0.02, 0.12, 0.15):
     )
 
 # %% [markdown]
-# A hundred steps up to 0.12 just reach it. By {eq}`eq:linear-sum` the sum of the betas has grown sixfold, and the early steps pay: only 4 of them leave an SNR above 100, instead of 9. On the way back, these nearly clean steps are where the finest detail is decided.
+# With $T = 100$ and $\beta_T = 0.12$ the schedule just ends below 0.001 bits. By {eq}`eq:linear-sum` the sum of the betas has grown sixfold, and the early steps pay: only 4 of them leave an SNR above 100, instead of 9. On the way back, these nearly clean steps are where the finest detail is decided.
 #
 # The designer knows of the data only how large their squares are. The next cell takes a batch of any data and computes $L_T$ from it. On this page its slider shows how much the linear range of chapter 2 leaves when it is walked in fewer steps. In a notebook you can put your own pictures in place of `x_0`, and it has controls for the shape and the ends as well.
 
@@ -1054,7 +1054,7 @@ for steps in (1000, 50):
 # %% [markdown]
 # *0.002 for 0.02.* One note gives the range of the betas as $10^{-4}$ to 0.002. The sum is then 1.05, $\bar\alpha_T$ is 0.35, and $x_T$ holds 0.59 times the picture. Training runs, the loss falls, and the network learns what it is shown. The samples are off, because they start from noise that the network never saw: 71 % in the left hump where 80 % belong. The check is one line, `alpha_bar[-1]`, and it belongs in every program.
 #
-# *A shorter $T$ with the same range.* A widely copied program trains small models with $T = 50$ and betas from $10^{-4}$ to 0.02. At its end $\sqrt{\bar\alpha_T}$ is 0.776: more picture than noise. Draws can look right one by one, as ours do; it takes data with unequal weights, and a distance with its floor, to see 0.35 where 0.02 would be luck. Scale the range by $1000/T$, or respace a long schedule.
+# *A shorter $T$ with the same range.* A widely copied program trains small models with $T = 50$ and betas from $10^{-4}$ to 0.02. At its end $\sqrt{\bar\alpha_T}$ is 0.776: more picture than noise. Draws can look right one by one, as ours do; it takes data with unequal weights, and a distance with its floor, to notice 0.35 where good draws score 0.01. Scale the range by $1000/T$, or respace a long schedule.
 #
 # *Sums for products.* From $\log\bar\alpha_t \approx -\sum\beta_u$ it is a short way to $\bar\alpha_t \approx 1 - \sum\beta_u$, which is right as long as the sum is small. For the linear schedule it is negative from $t = 313$ on, and its root is not a number.
 #
