@@ -72,7 +72,7 @@ plt.show()
 # \phantom{\mathrm{KL}} = \frac{(\tilde\mu - \mu_\theta)^2}{2\sigma^2} + \frac{\tilde\beta}{2\sigma^2} - \frac12 + \frac12\log\frac{\sigma^2}{\tilde\beta} .
 # $$
 #
-# The last three terms have a factor $\frac12$ in common, and turning the fraction in a logarithm over changes its sign:
+# The last three terms have a factor $\frac12$ in common, and inverting the fraction flips the logarithm's sign:
 #
 # $$
 # \phantom{\mathrm{KL}} = \frac{(\tilde\mu - \mu_\theta)^2}{2\sigma^2} + \frac12\Bigl(\frac{\tilde\beta}{\sigma^2} - 1 - \log\frac{\tilde\beta}{\sigma^2}\Bigr) .
@@ -145,7 +145,7 @@ bits = constant.sum() / torch.log(torch.tensor(2.0))
 print(f"all t: {bits:.3f} bits a pixel")
 
 # %% [markdown]
-# With $\sigma_t^2 = \beta_t$ the constant matters only at the smallest $t$, where $\tilde\beta_t$ is much smaller than $\beta_t$: 0.12 nats for each pixel at $t = 2$, and $8.3 \cdot 10^{-5}$ at $t = 100$. Over all steps it adds up to 0.486 bits a pixel. That is the price of this choice in the bound, before any network has made any error.
+# With $\sigma_t^2 = \beta_t$ the constant matters only at the smallest $t$, where $\tilde\beta_t$ is much smaller than $\beta_t$: 0.12 nats for each pixel at $t = 2$, and $8.3 \cdot 10^{-5}$ at $t = 100$. Over all steps it adds up to 0.486 bits a pixel. That is what this choice adds to the bound of a network that guesses every picture perfectly. No network does, and for the error that remains {eq}`eq:average-step` charges less with $\beta_t$: for the smooth data of chapter 6 it was the cheaper choice.
 #
 # ## A mean is a guess of the picture
 #
@@ -292,7 +292,7 @@ claim(
 )
 
 # %% [markdown]
-# So the divergence at $t$ is half of the SNR that the step has lost, times how badly the model guesses the picture. {cite:t}`kingma2021` build their account of diffusion models on it. It also says what all steps together can cost. Suppose that the model's guess is off by the same squared length at each $t$. Then the weights add up, and in their sum each SNR but the first and the last appears once with a plus and once with a minus:
+# So the divergence at $t$ is half the drop in SNR times the squared error of $\hat x_0$. {cite:t}`kingma2021` build their account of diffusion models on it. It also says what all steps together can cost. Suppose that the model's guess is off by the same squared length at each $t$. Then the weights add up, and in their sum each SNR but the first and the last appears once with a plus and once with a minus:
 #
 # $$
 # \sum_{t=2}^{T}\frac12\bigl(\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\bigr) = \frac12\bigl(\mathrm{SNR}(1) - \mathrm{SNR}(T)\bigr) .
