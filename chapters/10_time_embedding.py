@@ -337,7 +337,7 @@ axes[0].set_ylabel("similarity")
 plt.show()
 
 # %% [markdown]
-# With 50 hands the sum stays within 0.05 of the formula up to a distance of 100. At 1000 it is 0.08 lower: 50 cosines of large angles do not quite average out. The published slip has neither {eq}`eq:embedding-norm` nor {eq}`eq:embedding-product`: its vectors are not equally long, the similarity of two times depends on where they lie, and almost half of its entries say the same at all times, because their frequencies go on falling to about $10^{-8}$. A network trained with it works all the same, as we will see below. The loss does not show the slip. A look at the geometry does.
+# At the distances printed here up to 100, the sum of 50 hands stays within 0.05 of the formula. At 1000 it is 0.08 lower, and between the printed distances it can be as far off: 50 cosines of large angles do not quite average out. The published slip has neither {eq}`eq:embedding-norm` nor {eq}`eq:embedding-product`: its vectors are not equally long, the similarity of two times depends on where they lie, and almost half of its entries say the same at all times, because their frequencies go on falling to about $10^{-8}$. A network trained with it works all the same, as we will see below. The loss does not show the slip. A look at the geometry does.
 #
 # The last printed line is the price of $\Lambda = 10{,}000$ for $T = 1000$: 15 of 50 hands turn less than a quarter around. The slowest of them hardly move, and say next to nothing.
 #
@@ -412,7 +412,7 @@ print(
 # %% [markdown]
 # ## Where to put it: in every block
 #
-# Ho et al. put the time into every block of the network. A block has a *feature map* $h$ inside, a number $h_{cp}$ for each channel $c$ and pixel $p$. A small network of two layers turns $e(t)$ into one number $\delta_c$ for each channel, and that is added to all pixels of the channel: a *shift*. Then the block normalizes. Chapter 12 explains why, {eq}`eq:group-norm`; here it is enough what it does. The channels are divided into groups, and in each group $g$ the mean over all its channels and pixels is subtracted, and the result divided by the standard deviation. What becomes of the shift?
+# Ho et al. put the time into every block of the network. A block has a *feature map* $h$ inside, a number $h_{cp}$ for each channel $c$ and pixel $p$. A small network of two layers, which all blocks share, and one linear layer of the block turn $e(t)$ into one number $\delta_c$ for each channel, and that is added to all pixels of the channel: a *shift*. Then the block normalizes. Chapter 12 explains why, {eq}`eq:group-norm`; here it is enough what it does. The channels are divided into groups, and in each group $g$ the mean over all its channels and pixels is subtracted, and the result divided by the standard deviation. What becomes of the shift?
 #
 # Split $\delta_c$ into the mean of its group and the rest, $\delta_c = \bar\delta_g + (\delta_c - \bar\delta_g)$. The first part is the same for all numbers of the group. It raises their mean by $\bar\delta_g$ and does not change their standard deviation. So the normalization takes it out again:
 #

@@ -769,7 +769,7 @@ for step, names in enumerate(waves, start=1):
     print(f"step {step}: {sum(sizes[name] for name in names):>6,}")
 
 # %% [markdown]
-# In the first step only the head learns, 145 of 61,201 parameters. In the second the gradient passes through the head and reaches all that lies on shortcuts, and the ends of the branches. In the third it reaches everything. A test that looks for forgotten layers must wait for three steps.
+# In the first step only the head learns, 145 of 61,201 parameters. In the second the gradient passes through the head and reaches all that lies on shortcuts, and the ends of the branches. In the third it reaches everything. A test that looks for layers that are called but cut off must wait for three steps. A layer that is never called has no gradient at all, and shows after one.
 #
 # ## Attention
 #
@@ -1434,7 +1434,7 @@ for name, found in losses.items():
 #
 # What the experiment does not say is how it ends. A second is the beginning of a training, all variants share one learning rate, and an advantage of zero starts may vanish later, as one of attention may appear. On a GPU the same cell trains on MNIST, longer.
 #
-# BatchNorm learned as fast as the full network, so was the warning above empty? The loss is not where to look. We take the network that was just trained with BatchNorm and ask it for the noise in one picture at time $t$. In its training such a picture stood among others of random times. So the answer to measure against is that in training mode, among 31 pictures of random times, and the question is how far it moves when one thing changes. In the first row of the table the others get *other times*. In the second, still in training mode, the batch is of *one time*, the same $t$ for all 32. The third is *evaluation* mode with the averages that the training has left; there the others do not matter. The fourth is evaluation mode with averages *taken anew*, over 50 batches of random times, while the weights stand still. Each entry is a root mean square over two pictures and six draws of the others' times.
+# BatchNorm learned as fast as the full network, so was the warning above empty? The loss is not where to look. We take the network that was just trained with BatchNorm and ask it for the noise in one picture at time $t$. In its training such a picture stood among others of random times. Our reference is the training-mode answer, with 31 pictures at random times, and the question is how far it moves when one thing changes. In the first row of the table the others get *other times*. In the second, still in training mode, the batch is of *one time*, the same $t$ for all 32. The third is *evaluation* mode with the averages that the training has left; there the others do not matter. The fourth is evaluation mode with averages *taken anew*, over 50 batches of random times, while the weights stand still. Each entry is a root mean square over two pictures and six draws of the others' times.
 
 
 # %%
