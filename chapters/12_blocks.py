@@ -997,7 +997,7 @@ for side, C in ((4, 48), (8, 24), (16, 64), (32, 32), (64, 32)):
 # %% [markdown]
 # ## The UNet
 #
-# All parts are there. We put them together in the U of {eq}`def:unet`, with blocks in the place of single convolutions. Number the levels from 0, the full size, to the bottom. Going down, a level applies its blocks, which gives $d_l$, and halves the size by a convolution of stride 2. What comes back from below is doubled in size, by repeating pixels and a convolution, for the reason of {eq}`eq:tap-variance`, set beside $d_l$ and passed through the level's blocks on the way up. So the U is a recursion. Write $U_l$ for everything from level $l$ downwards and back, and $b_l$ for what comes from below:
+# All parts are there. We put them together in the U of {eq}`def:unet`, with blocks in the place of single convolutions. Number the levels from 0, the full size, to the bottom. Going down, a level applies its blocks, which gives $d_l$, and halves the size by a convolution of stride 2. What comes back from below is doubled in size, by repeating pixels and a convolution, for the reason of {eq}`eq:pattern-power`, set beside $d_l$ and passed through the level's blocks on the way up. So the U is a recursion. Write $U_l$ for everything from level $l$ downwards and back, and $b_l$ for what comes from below:
 #
 # $$
 # \begin{aligned}

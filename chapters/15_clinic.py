@@ -7,7 +7,7 @@
 # %% [markdown]
 # # The debugging clinic
 #
-# A diffusion program with a mistake in it rarely stops. It trains, its loss falls, and it draws something. Where do you look then? Reading the code again finds what you already suspect. This chapter has another way: it feeds each part of the program something whose answer is known, and measures how far the part is off. With nineteen such checks you then walk through a ward of 23 programs. All but one have a bug that somebody has published, and nobody tells you which.
+# A diffusion program with a mistake in it rarely stops. It trains, its loss falls, and it draws something. Where do you look then? Reading the code again finds what you already suspect. This chapter has another way: it feeds each part of the program something whose answer is known, and measures how far the part is off. With nineteen such checks you then walk through a ward of 23 programs. All but one have a bug, of the kinds that published programs have had, and nobody tells you which.
 #
 # :::{admonition} At a glance
 # :class: glance
@@ -412,7 +412,7 @@ print(f"the library's check says the same: {same}")
 # %% [markdown]
 # ## What does the network use?
 #
-# A network gets $x_t$ and $t$. Whether it uses them can be asked by changing one thing and watching the answer. Change $t$ alone, with the random generator set back: if the answer stays, $t$ does not arrive. Change nothing: if the answer differs, the network draws random numbers. Add one color to all pixels: if the answer stays, the network is blind to color. Send a gradient back: if a weight gets none at all, the answer does not depend on it. (The converse fails: where a norm takes a weight's effect away, rounding errors still send it a gradient.) All four take milliseconds, and they are done on a network that has trained for a few steps, because at the start the last layers are zero {eq}`eq:zero-init`, and nothing arrives anywhere. In the code `_noised` makes $x_t$ as a healthy training does, and `_told` is the time that the network is told with it: 40, or as large a share of the way where a program has other than 100 steps.
+# A network gets $x_t$ and $t$. Whether it uses them can be asked by changing one thing and watching the answer. Change $t$ alone, with the random generator set back: if the answer stays, $t$ does not arrive. Change nothing: if the answer differs, the network draws random numbers. Add one color to all pixels: if the answer stays, the network is blind to color. Send a gradient back: if a weight gets none at all, the answer does not depend on it. (The converse fails: behind a norm that cancels a weight, rounding still leaves a tiny gradient.) All four take milliseconds, and they are done on a network that has trained for a few steps, because at the start the last layers are zero {eq}`eq:zero-init`, and nothing arrives anywhere. In the code `_noised` makes $x_t$ as a healthy training does, and `_told` is the time that the network is told with it: $t = 40$, rescaled to the program's $T$.
 
 # %%
 for check in (examine.t_matters, examine.unreached):
