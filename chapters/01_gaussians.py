@@ -608,7 +608,7 @@ claim(
 #
 # Back to the opening question. About the pixel $x$ we know two things. Before we look, its density is $\mathcal N(x;\ \mu_1, \sigma_1^2)$, with $\mu_1 = 0.5$ and $\sigma_1 = 0.3$. And we saw $\mu_2 = 1.0$, which is the pixel plus noise of width $\sigma_2 = 0.4$. Seen as a function of $x$, the density of that observation is $\mathcal N(\mu_2;\ x, \sigma_2^2)$. Only the difference $x - \mu_2$ enters, squared, so it is the same as $\mathcal N(x;\ \mu_2, \sigma_2^2)$. Bayes' rule multiplies the two. So we need the product of two normal densities *in the same variable*.
 #
-# It has been computed already. Measure from $\mu_1$, with $x - \mu_1$ in the place of $x$ and $\mu_2 - \mu_1$ in the place of $y$: then the exponents $(x - \mu_1)^2/\sigma_1^2 + (x - \mu_2)^2/\sigma_2^2$ are those of {eq}`eq:two-squares`, which becomes
+# It has been computed already. Measure from $\mu_1$, with $x - \mu_1$ in place of $x$ and $\mu_2 - \mu_1$ in place of $y$: then the exponents $(x - \mu_1)^2/\sigma_1^2 + (x - \mu_2)^2/\sigma_2^2$ are those of {eq}`eq:two-squares`, which becomes
 #
 # $$
 # \begin{aligned}
@@ -718,7 +718,7 @@ claim(
 # \end{aligned}
 # $$
 #
-# Its density follows as in {eq}`eq:affine`. In the place of $1/|k|$ stands $1/|\det L|$, because a small box in the space of $\epsilon$ is mapped to one whose volume is $|\det L|$ times as large. The exponent holds $\epsilon = L^{-1}(x - \mu)$:
+# Its density follows as in {eq}`eq:affine`. In place of $1/|k|$ stands $1/|\det L|$, because a small box in the space of $\epsilon$ is mapped to one whose volume is $|\det L|$ times as large. The exponent holds $\epsilon = L^{-1}(x - \mu)$:
 #
 # $$
 # \begin{aligned}

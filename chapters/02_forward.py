@@ -298,7 +298,7 @@ claim(
 # \mathbb E[e^{r\epsilon}] = \int e^{rz}\varphi(z)\,dz = e^{r^2/2}\int \varphi(z - r)\,dz = e^{r^2/2} .
 # $$ (eq:mgf)
 #
-# Now take the sum. An exponential of a sum is a product; the expectation of a product of independent factors is the product of their expectations; and {eq}`eq:mgf` gives each of them, with $rc$ and $rc'$ in the place of $r$:
+# Now take the sum. An exponential of a sum is a product; the expectation of a product of independent factors is the product of their expectations; and {eq}`eq:mgf` gives each of them, with $rc$ and $rc'$ in place of $r$:
 #
 # $$
 # \begin{aligned}
@@ -574,7 +574,7 @@ print(f"variance at T: {1 - alpha_bar[T]:.5f}")
 # %% [markdown]
 # ## What the jump does not give
 #
-# The jump is right for each time by itself. It does not make a path. If you jump to $t$ and then, with a fresh noise, to another time $u$, the two results share $x_0$ and nothing else. On a real path they share all the noise collected up to the earlier time. Take $u < t$. From $u$ on, the path is a sequence of steps again, so the same induction holds with $x_u$ in the place of $x_0$ and with only the factors after $u$ in the product. These are $\alpha_{u+1}\cdots\alpha_t = \bar\alpha_t/\bar\alpha_u$, and
+# The jump is right for each time by itself. It does not make a path. If you jump to $t$ and then, with a fresh noise, to another time $u$, the two results share $x_0$ and nothing else. On a real path they share all the noise collected up to the earlier time. Take $u < t$. From $u$ on, the path is a sequence of steps again, so the same induction holds with $x_u$ in place of $x_0$ and with only the factors after $u$ in the product. These are $\alpha_{u+1}\cdots\alpha_t = \bar\alpha_t/\bar\alpha_u$, and
 #
 # $$
 # x_t = \sqrt{\bar\alpha_t/\bar\alpha_u}\;x_u + \sqrt{1 - \bar\alpha_t/\bar\alpha_u}\;\epsilon, \qquad \epsilon \sim \mathcal N(0, I),

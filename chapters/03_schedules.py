@@ -15,7 +15,7 @@
 # 40 minutes to read, longer with a pencil; it runs in about half a minute on a laptop's CPU, and needs no GPU. You need the jump {eq}`eq:jump` and the signal-to-noise ratio {eq}`def:snr` of chapter 2, and from chapter 1 the KL divergence {eq}`eq:kl-1d` of two normal distributions.
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "The digit 3 at seven times from the start to the end of four schedules, one in each row. In the first row it fades into noise by the middle. In the second row it fades more slowly and is gone at the end. In the third and in the fourth row it can still be read in the last picture."}, "figure": {"name": "fig-ends", "caption": "One digit, noised by four schedules, with the same noise everywhere; the columns are the shares of all steps that have been taken. First row: a thousand steps with $\\beta$ from $10^{-4}$ to 0.02. Second: the cosine schedule of this chapter. Third: the betas of the first row's range in only 50 steps. Fourth: a thousand steps, and 0.002 in the place of 0.02. See that the last two do not end in noise."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "The digit 3 at seven times from the start to the end of four schedules, one in each row. In the first row it fades into noise by the middle. In the second row it fades more slowly and is gone at the end. In the third and in the fourth row it can still be read in the last picture."}, "figure": {"name": "fig-ends", "caption": "One digit, noised by four schedules, with the same noise everywhere; the columns are the shares of all steps that have been taken. First row: a thousand steps with $\\beta$ from $10^{-4}$ to 0.02. Second: the cosine schedule of this chapter. Third: the betas of the first row's range in only 50 steps. Fourth: a thousand steps, and 0.002 in place of 0.02. See that the last two do not end in noise."}}
 import math
 
 import torch
@@ -50,7 +50,7 @@ grid(
 )
 
 # %% [markdown]
-# ## A sum in the place of a product
+# ## A sum in place of a product
 #
 # How much of the picture is left at the end? By chapter 2 its factor is $\sqrt{\bar\alpha_T}$, and $\bar\alpha_T$ is a product of a thousand factors. Products are hard to see through. The logarithm of a product is the sum of the logarithms:
 #
@@ -250,7 +250,7 @@ claim(
 )
 
 # %% [markdown]
-# At small $\bar\alpha_T$ the formula becomes plain. By {eq}`eq:log-remainder`, with $\bar\alpha_T$ in the place of $\beta$, the logarithm contributes $\bar\alpha_T + \bar\alpha_T^2/2$ and terms of third order. The first of these cancels against $-\bar\alpha_T$:
+# At small $\bar\alpha_T$ the formula becomes plain. By {eq}`eq:log-remainder`, with $\bar\alpha_T$ in place of $\beta$, the logarithm contributes $\bar\alpha_T + \bar\alpha_T^2/2$ and terms of third order. The first of these cancels against $-\bar\alpha_T$:
 #
 # $$
 # L_T = \tfrac12\,\bar\alpha_T\,x_0^2 + \tfrac14\,\bar\alpha_T^2 + O(\bar\alpha_T^3) .

@@ -722,7 +722,7 @@ claim(
 #
 # ## Any earlier time
 #
-# Nothing above needed $t - 1$ and $t$ to be neighbors. Take a time $u < t$ in the place of $t - 1$. By {eq}`eq:leap` the walk from $x_u$ to $x_t$ looks like one step, with $\bar\alpha_t/\bar\alpha_u$ in the place of $\alpha_t$ and the noise variance $1 - \bar\alpha_t/\bar\alpha_u$ in the place of $\beta_t$. The two relations that the algebra used hold again: the second replacement is 1 minus the first, as $\beta_t = 1 - \alpha_t$, and $(\bar\alpha_t/\bar\alpha_u)\,\bar\alpha_u = \bar\alpha_t$, as $\alpha_t\bar\alpha_{t-1} = \bar\alpha_t$. And the noise after $u$ is independent of $x_0$ and $x_u$, so the Markov property holds too. Every line can be repeated with these replacements:
+# Nothing above needed $t - 1$ and $t$ to be neighbors. Take a time $u < t$ in place of $t - 1$. By {eq}`eq:leap` the walk from $x_u$ to $x_t$ looks like one step, with $\bar\alpha_t/\bar\alpha_u$ in place of $\alpha_t$ and the noise variance $1 - \bar\alpha_t/\bar\alpha_u$ in place of $\beta_t$. The two relations that the algebra used hold again: the second replacement is 1 minus the first, as $\beta_t = 1 - \alpha_t$, and $(\bar\alpha_t/\bar\alpha_u)\,\bar\alpha_u = \bar\alpha_t$, as $\alpha_t\bar\alpha_{t-1} = \bar\alpha_t$. And the noise after $u$ is independent of $x_0$ and $x_u$, so the Markov property holds too. Every line can be repeated with these replacements:
 #
 # $$
 # \begin{aligned}
@@ -1127,13 +1127,13 @@ explorable(
 )
 
 # %% [markdown]
-# The pulls are equal where the signal-to-noise ratio at $u$ is twice that at $t$. That is {eq}`eq:pull` with $u$ in the place of $t - 1$: the pull of $x_t$ is $\mathrm{SNR}(t)/\mathrm{SNR}(u)$. After one step from $t = 500$ the pull of $x_0$ is 0.011, as in the table above: drag it from end to end, and the posterior hardly moves.
+# The pulls are equal where the signal-to-noise ratio at $u$ is twice that at $t$. That is {eq}`eq:pull` with $u$ in place of $t - 1$: the pull of $x_t$ is $\mathrm{SNR}(t)/\mathrm{SNR}(u)$. After one step from $t = 500$ the pull of $x_0$ is 0.011, as in the table above: drag it from end to end, and the posterior hardly moves.
 #
 # ## Where tutorials go wrong
 #
-# A sampler uses the posterior with a guess in the place of $x_0$. To see what a slip does to its samples, we take data for which the best guess is known: a mixture {eq}`def:mixture` of two components of equal weight, at $-1$ and $1$, each of width 0.2. The best guess is the mean of $x_0$ given $x_t$, by {eq}`eq:best-guess` of chapter 8. The library has it as `exact_denoiser`, and here it is an instrument.
+# A sampler uses the posterior with a guess in place of $x_0$. To see what a slip does to its samples, we take data for which the best guess is known: a mixture {eq}`def:mixture` of two components of equal weight, at $-1$ and $1$, each of width 0.2. The best guess is the mean of $x_0$ given $x_t$, by {eq}`eq:best-guess` of chapter 8. The library has it as `exact_denoiser`, and here it is an instrument.
 #
-# Two thousand samples are drawn with each of five samplers, all from the same $x_T$ and with the same noises, so that only the slip differs. The first is right. The second has $\beta_t$ for $\tilde\beta_t$. Two subtract $\sqrt{1-\alpha_t}$ times all the noise, without fresh noise and with it. The last has $\bar\alpha_t$ in the place of $\bar\alpha_{t-1}$, in the mean too. For each we print the standard deviation of the samples, the width of the right hump, and the distance $W_1$ {eq}`def:wasserstein` from the mixture. Samples of the mixture itself are not at distance 0 either, as the first line says.
+# Two thousand samples are drawn with each of five samplers, all from the same $x_T$ and with the same noises, so that only the slip differs. The first is right. The second has $\beta_t$ for $\tilde\beta_t$. Two subtract $\sqrt{1-\alpha_t}$ times all the noise, without fresh noise and with it. The last has $\bar\alpha_t$ in place of $\bar\alpha_{t-1}$, in the mean too. For each we print the standard deviation of the samples, the width of the right hump, and the distance $W_1$ {eq}`def:wasserstein` from the mixture. Samples of the mixture itself are not at distance 0 either, as the first line says.
 
 # %%
 import numpy as np
@@ -1244,7 +1244,7 @@ print(f"noise at the end: {beta[1].sqrt():.2f}")
 # %% [markdown]
 # The next figure shows four of the runs, and the cell before it has exact numbers for the same slips. They are for a single hump, data $\mathcal N(0, 0.2^2)$, where the guess is linear in $x_t$ and the variance of the samples can be followed through the thousand steps without any draw.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Four histograms of samples over the true density of the mixture, two narrow peaks at minus 1 and 1. The right sampler and the one with the variance beta both fill the peaks. With root 1 minus alpha in front of the noise and no fresh noise, all samples are at 0. With fresh noise, two spikes at minus 1 and 1 that are far narrower and higher than the true peaks."}, "figure": {"name": "fig-runs", "caption": "What the slips do. Samples (green) over the density of the mixture (line). The variance $\\beta_t$ in the place of $\\tilde\\beta_t$ cannot be told from the right one by eye. Too much noise subtracted leaves one point (cut off at 3), or with fresh noise two spikes that are too narrow."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Four histograms of samples over the true density of the mixture, two narrow peaks at minus 1 and 1. The right sampler and the one with the variance beta both fill the peaks. With root 1 minus alpha in front of the noise and no fresh noise, all samples are at 0. With fresh noise, two spikes at minus 1 and 1 that are far narrower and higher than the true peaks."}, "figure": {"name": "fig-runs", "caption": "What the slips do. Samples (green) over the density of the mixture (line). The variance $\\beta_t$ in place of $\\tilde\\beta_t$ cannot be told from the right one by eye. Too much noise subtracted leaves one point (cut off at 3), or with fresh noise two spikes that are too narrow."}}
 shown = [
     "right",
     "variance β",

@@ -77,7 +77,7 @@ plt.show()
 # q(x_u \mid x_t) = \frac{q(x_t \mid x_u)\; q(x_u)}{q(x_t)} .
 # $$ (eq:reverse-bayes)
 #
-# The first factor we know. Compare the rest with {eq}`eq:bayes`, where everything was conditioned on $x_0$: in the place of $q(x_u \mid x_0)$, a Gaussian, there now stands $q(x_u)$, the distribution of noised *data*. Where $u = 0$ that is the distribution we want to draw from. If we knew it, we would not need a model. So the reverse kernel contains the data, all of it, and a network will have to learn this part.
+# The first factor we know. Compare the rest with {eq}`eq:bayes`, where everything was conditioned on $x_0$: in place of $q(x_u \mid x_0)$, a Gaussian, there now stands $q(x_u)$, the distribution of noised *data*. Where $u = 0$ that is the distribution we want to draw from. If we knew it, we would not need a model. So the reverse kernel contains the data, all of it, and a network will have to learn this part.
 #
 # The claim walks forward: two million pairs from $x_0$ over $x_{100}$ to $x_{300}$. It counts how often $x_{300}$ falls between 0.4 and 0.6 and $x_{100}$, on the same path, below one of five thresholds. It compares these shares with {eq}`eq:reverse-bayes`, integrated over both. One wrong version leaves out the factor $q(x_u)$; it is what you get by solving $x_t = \sqrt\alpha\,x_u + \sqrt\beta\,\epsilon$ for $x_u$ as if $x_t$ told nothing about $\epsilon$.
 
@@ -287,7 +287,7 @@ claim(
 # w_k(x_t) = \frac{w_k\;\mathcal N\bigl(x_t;\ \sqrt{\bar\alpha_t}\,m_k,\ v_{k,t}\bigr)}{\sum_{j} w_j\;\mathcal N\bigl(x_t;\ \sqrt{\bar\alpha_t}\,m_j,\ v_{j,t}\bigr)} .
 # $$
 #
-# These are the *responsibilities* of the components for $x_t$. Sum over the cases, as in {eq}`eq:reverse-average` but with $k$ in the place of $x_0$, and the reverse kernel of a mixture is a mixture:
+# These are the *responsibilities* of the components for $x_t$. Sum over the cases, as in {eq}`eq:reverse-average` but with $k$ in place of $x_0$, and the reverse kernel of a mixture is a mixture:
 #
 # $$
 # \begin{gathered}

@@ -83,7 +83,7 @@ plt.show()
 #
 # This is called the *likelihood* of $\theta$. It is the number that we want, as large as possible for the pictures of the collection. Because the pictures are independent, their likelihoods multiply, so we take logarithms and add. The average of $-\log p_\theta(x_0)$ over the pictures is a cost, in *nats* with the natural logarithm.
 #
-# Let us have a case where everything can be computed. The data is one number, drawn from the mixture {eq}`def:mixture` of two components at $\pm 1$ with the width $\varsigma = 0.2$. There are only $T = 3$ steps. The model's mean is the best there is: the posterior mean {eq}`eq:mu-tilde` with $\mathbb E[x_0 \mid x_t]$ in the place of $x_0$. For a mixture we have this exactly, as the mean of {eq}`eq:reverse-mixture` for $u = 0$. Its variance is $\sigma_t^2 = \beta_t$. Then {eq}`eq:evidence` is a threefold integral over numbers, and sums over a fine grid do it to all digits, because the integrand is smooth and vanishes at both ends.
+# Let us have a case where everything can be computed. The data is one number, drawn from the mixture {eq}`def:mixture` of two components at $\pm 1$ with the width $\varsigma = 0.2$. There are only $T = 3$ steps. The model's mean is the best there is: the posterior mean {eq}`eq:mu-tilde` with $\mathbb E[x_0 \mid x_t]$ in place of $x_0$. For a mixture we have this exactly, as the mean of {eq}`eq:reverse-mixture` for $u = 0$. Its variance is $\sigma_t^2 = \beta_t$. Then {eq}`eq:evidence` is a threefold integral over numbers, and sums over a fine grid do it to all digits, because the integrand is smooth and vanishes at both ends.
 
 
 # %%
@@ -1507,7 +1507,7 @@ print(f"last bin closed: the levels add to {closed.sum():.3f}")
 #
 # *A sum of KLs from t = 1.* The bound is often written as $\sum_{t=1}^T \mathrm{KL}(\cdots)$. At $t = 1$ the first distribution has variance $\tilde\beta_1 = 0$, and the KL divergence is infinite. A program shows it as `inf`, or hides it behind a small constant added to the variance. The first term is $L_0$, which is of another kind.
 #
-# $L_0$ *forgotten.* Drawing $t$ from 2 to $T$ is right for the step terms, {eq}`eq:random-t`, but then a published objective leaves $L_0$ out. The rest says nothing about $-\log p_\theta(x_0)$, since $L_0$ may have either sign: for the mixture it is 3.698 nats where the bound is 0.511. Worse, nothing trains the network at $t = 1$. Also frequent is the mean in the place of the sum, here 0.0037 nats, less than the entropy.
+# $L_0$ *forgotten.* Drawing $t$ from 2 to $T$ is right for the step terms, {eq}`eq:random-t`, but then a published objective leaves $L_0$ out. The rest says nothing about $-\log p_\theta(x_0)$, since $L_0$ may have either sign: for the mixture it is 3.698 nats where the bound is 0.511. Worse, nothing trains the network at $t = 1$. Also frequent is the mean in place of the sum, here 0.0037 nats, less than the entropy.
 #
 # *The bound "decomposes into"* $L_{\mathrm{simple}}$. Several texts go from {eq}`eq:bound` to the mean squared error of the noise {eq}`def:l-simple` with an equals sign. In the bound this error has the weight {eq}`eq:eps-weight`, in that loss the weight one. The difference is not small: half of the step terms' sum lies at $t \le 18$, and the errors at these times make up 8.6 % of $L_{\mathrm{simple}}$.
 #

@@ -787,7 +787,7 @@ claim(
 # v = a\,\bar\epsilon_t - s\,x_0 .
 # $$ (def:v)
 #
-# The formula has a picture. Since $a^2 + s^2 = 1$, there is an angle $\phi$ with $a = \cos\phi$ and $s = \sin\phi$. It starts at 0 for $t = 0$ and comes close to a right angle at $T$. Then $x_t = \cos\phi\;x_0 + \sin\phi\;\bar\epsilon_t$ moves on an arc from the picture to the noise, and $v = -\sin\phi\;x_0 + \cos\phi\;\bar\epsilon_t$ is $x_t$ with $\phi + 90°$ in the place of $\phi$. It is the direction in which $x_t$ moves when $\phi$ grows: its *velocity*, hence the letter. Written with a matrix, the pair $(x_t, v)$ is the pair $(x_0, \bar\epsilon_t)$, turned:
+# The formula has a picture. Since $a^2 + s^2 = 1$, there is an angle $\phi$ with $a = \cos\phi$ and $s = \sin\phi$. It starts at 0 for $t = 0$ and comes close to a right angle at $T$. Then $x_t = \cos\phi\;x_0 + \sin\phi\;\bar\epsilon_t$ moves on an arc from the picture to the noise, and $v = -\sin\phi\;x_0 + \cos\phi\;\bar\epsilon_t$ is $x_t$ with $\phi + 90°$ in place of $\phi$. It is the direction in which $x_t$ moves when $\phi$ grows: its *velocity*, hence the letter. Written with a matrix, the pair $(x_t, v)$ is the pair $(x_0, \bar\epsilon_t)$, turned:
 #
 # $$
 # \begin{pmatrix} x_t\\ v\end{pmatrix} = \begin{pmatrix} a & s\\ -s & a\end{pmatrix}\begin{pmatrix} x_0\\ \bar\epsilon_t\end{pmatrix} .

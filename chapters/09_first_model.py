@@ -87,7 +87,7 @@ clouds(
 # \operatorname{Var}[x] = \frac{r^2}{2} + \varsigma^2 .
 # $$ (eq:ring-variance)
 #
-# The second coordinate has sines in the place of cosines, and the same variance. The claim compares with half a million drawn points.
+# The second coordinate has sines in place of cosines, and the same variance. The claim compares with half a million drawn points.
 
 # %%
 from ddpm_lib.course.claims import claim, mean, variance
@@ -489,7 +489,7 @@ print(f"late batches: {late.min():.1f} to {late.max():.1f}")
 # \end{aligned}
 # $$ (def:algorithm-2)
 #
-# The first part of line 2 is the posterior mean {eq}`eq:mu-tilde-eps` of chapter 4, with the network's answer in the place of the noise. The second part is the noise of the model's step, with a variance $\sigma_t^2$ for which we have two candidates: $\beta_t$ and the smaller $\tilde\beta_t$ of {eq}`eq:beta-tilde`. At $t = 1$ there is no noise: what comes out is $x_0$, and noise on it would only be seen.
+# The first part of line 2 is the posterior mean {eq}`eq:mu-tilde-eps` of chapter 4, with the network's answer in place of the noise. The second part is the noise of the model's step, with a variance $\sigma_t^2$ for which we have two candidates: $\beta_t$ and the smaller $\tilde\beta_t$ of {eq}`eq:beta-tilde`. At $t = 1$ there is no noise: what comes out is $x_0$, and noise on it would only be seen.
 
 
 # %%
@@ -1034,7 +1034,7 @@ for t in (20, 60, 120):
 #
 # *$z$ left out.* Sampling "without randomness" sounds tidy. The points end in the clusters, but on their inner side, with a standard deviation of 0.87 in place of 1, and four times the distance of the right program. {numref}`ex-collapse` shows the mechanism in its pure form, where nothing is left at all. (There is a right way to leave out $z$; it needs another mean, and chapter 17 has it.)
 #
-# *No bars in training.* With $\alpha_t$ in the place of $\bar\alpha_t$ in line 4, the student learns to remove a little noise from nearly clean points. Here that suffices: it sends every point to the nearest center, and by symmetry the centers get equal shares. The student is a formula, though, and knows what to answer everywhere. A real network that was trained so would have to judge inputs far noisier than any it has seen, and data less symmetric would show it too. A test by samples on our data would pass this mistake, and the claim under {eq}`def:algorithm-1` does not.
+# *No bars in training.* With $\alpha_t$ in place of $\bar\alpha_t$ in line 4, the student learns to remove a little noise from nearly clean points. Here that suffices: it sends every point to the nearest center, and by symmetry the centers get equal shares. The student is a formula, though, and knows what to answer everywhere. A real network that was trained so would have to judge inputs far noisier than any it has seen, and data less symmetric would show it too. A test by samples on our data would pass this mistake, and the claim under {eq}`def:algorithm-1` does not.
 #
 # *Not told $t$.* The blind student averages over all times that are likely for the point it sees. The standard deviation of its samples is 0.59, and two of three are strays.
 #
@@ -1140,7 +1140,7 @@ check.ratio_of_errors(ratio)
 # :::{exercise} A stride
 # :label: ex-stride
 #
-# Write line 2 of Algorithm 2 for a stride from $t$ to any earlier $u$, with the posterior's variance. At $u = 0$ there is no noise. One way: turn $\hat\epsilon$ into $\hat x_0$, and use the posterior {eq}`eq:posterior-leap`, with $1 - \bar\alpha_t/\bar\alpha_u$ in the place of $\beta_t$.
+# Write line 2 of Algorithm 2 for a stride from $t$ to any earlier $u$, with the posterior's variance. At $u = 0$ there is no noise. One way: turn $\hat\epsilon$ into $\hat x_0$, and use the posterior {eq}`eq:posterior-leap`, with $1 - \bar\alpha_t/\bar\alpha_u$ in place of $\beta_t$.
 # :::
 
 
@@ -1157,7 +1157,7 @@ check.stride(stride)
 # :class: dropdown
 # :::
 #
-# From $u$ to $t$ the forward direction takes $\bar\alpha_t/\bar\alpha_u$ where a single step takes $\alpha_t$ ({eq}`eq:leap`), so all formulas of the single step hold with it in the place of $\alpha_t$ and with $\bar\alpha_u$ in the place of $\bar\alpha_{t-1}$. At $u = 0$ the factor $1 - \bar\alpha_u$ is zero, and with it the weight of $x_t$ and the variance: the answer is $\hat x_0$, without a special case.
+# From $u$ to $t$ the forward direction takes $\bar\alpha_t/\bar\alpha_u$ where a single step takes $\alpha_t$ ({eq}`eq:leap`), so all formulas of the single step hold with it in place of $\alpha_t$ and with $\bar\alpha_u$ in place of $\bar\alpha_{t-1}$. At $u = 0$ the factor $1 - \bar\alpha_u$ is zero, and with it the weight of $x_t$ and the variance: the answer is $\hat x_0$, without a special case.
 
 
 # %% tags=["solution"]

@@ -514,7 +514,7 @@ gap = (blind(test_x) - best).square().mean()
 print(f"floor {floor:.2f}, without t\nat least {gap:.2f} more")
 
 # %% [markdown]
-# The variants differ in one line each. `Number` is $t/T$ in the place of the embedding, and `Slip` the published frequencies. Around a single pixel the window of {eq}`eq:plane` is padding except in the middle, so the plane has one weight there in place of nine.
+# The variants differ in one line each. `Number` is $t/T$ in place of the embedding, and `Slip` the published frequencies. Around a single pixel the window of {eq}`eq:plane` is padding except in the middle, so the plane has one weight there in place of nine.
 
 
 # %%
@@ -615,7 +615,7 @@ ax.set_xticks(range(len(errors)), errors, rotation=20, fontsize=8)
 plt.show()
 
 # %% [markdown]
-# Without the time the network comes close to its bound: 12 hundredths, where at least 11 cannot be avoided. Everything that tells the time gets below half of that, to 4 or 5 on average. Highest of these is the table, as one would expect of rows that learn one by one in a short training, and with the same batches the sines with scale and shift are ahead of it with each of the three seeds. But look at the marks before you rank the others, since their order changes from seed to seed. A plain $t/T$ in the place of the sines is behind them with two seeds and ahead with one, and the published slip is ahead with two. This loss would not have shown you the slip.
+# Without the time the network comes close to its bound: 12 hundredths, where at least 11 cannot be avoided. Everything that tells the time gets below half of that, to 4 or 5 on average. Highest of these is the table, as one would expect of rows that learn one by one in a short training, and with the same batches the sines with scale and shift are ahead of it with each of the three seeds. But look at the marks before you rank the others, since their order changes from seed to seed. A plain $t/T$ in place of the sines is behind them with two seeds and ahead with one, and the published slip is ahead with two. This loss would not have shown you the slip.
 #
 # Why then all the mathematics? This experiment does not need it: it asks for an answer that changes smoothly over 200 times. A network that is trained for long on pictures may have use for finer differences, which we have not measured. Sines cost nothing, and their geometry can be tested exactly. We keep them, with scale and shift. What the experiment does say is worth remembering in a search for mistakes: a network whose error stays near the bound for "not told" has probably not been told.
 #

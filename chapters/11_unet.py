@@ -173,7 +173,7 @@ print(f"  dense:           {dense:.1e}")
 print(f"  3×3 convolution: {32 * 64 * 9}")
 
 # %% [markdown]
-# A billion weights against 18 thousand. And the convolution knows something that the dense layer would have to learn. Write $S$ for a shift of the picture by one pixel. We want "shift, then convolve" to be "convolve, then shift". To have no edge in the way, let the picture continue on its other side, as on a ring; then $(Sx)_j = x_{j-1}$ for every $j$. For stride 1, insert this into the definition, and read the sum again with $i - 1$ in the place of $i$:
+# A billion weights against 18 thousand. And the convolution knows something that the dense layer would have to learn. Write $S$ for a shift of the picture by one pixel. We want "shift, then convolve" to be "convolve, then shift". To have no edge in the way, let the picture continue on its other side, as on a ring; then $(Sx)_j = x_{j-1}$ for every $j$. For stride 1, insert this into the definition, and read the sum again with $i - 1$ in place of $i$:
 #
 # $$
 # \begin{aligned}
@@ -795,7 +795,7 @@ class FirstUNet(nn.Module):
 
 
 # %% [markdown]
-# On the way up, each layer after a skip takes as many channels as its two inputs have together: `c_1 + c_1`, then `c_0 + c_0`. The library has the same network, with two loops and a list of skips in the place of our names. What is put on the list first is taken off last, so the sizes meet.
+# On the way up, each layer after a skip takes as many channels as its two inputs have together: `c_1 + c_1`, then `c_0 + c_0`. The library has the same network, with two loops and a list of skips in place of our names. What is put on the list first is taken off last, so the sizes meet.
 
 # %%
 import inspect

@@ -198,7 +198,7 @@ for name, J in (("plain", plain), ("residual", residual)):
 #
 # ## The sum grows
 #
-# What happens on the way forward? The same algebra, with $x$ in the place of $u$, says that variances add. Write $f$ for a branch. If its last layer has random weights of mean zero, $x_l$ and $f(x_l)$ are uncorrelated, and $\operatorname{Var}[x_{l+1}] = \operatorname{Var}[x_l] + \operatorname{Var}[f(x_l)]$. What comes of this depends on the branch. One of gain 1 answers with the variance that it is given, so each block doubles the variance. One that first divides its input by its standard deviation answers with variance 1 to anything, so each block adds 1. From $\operatorname{Var}[x_0] = 1$ we arrive at
+# What happens on the way forward? The same algebra, with $x$ in place of $u$, says that variances add. Write $f$ for a branch. If its last layer has random weights of mean zero, $x_l$ and $f(x_l)$ are uncorrelated, and $\operatorname{Var}[x_{l+1}] = \operatorname{Var}[x_l] + \operatorname{Var}[f(x_l)]$. What comes of this depends on the branch. One of gain 1 answers with the variance that it is given, so each block doubles the variance. One that first divides its input by its standard deviation answers with variance 1 to anything, so each block adds 1. From $\operatorname{Var}[x_0] = 1$ we arrive at
 #
 # $$
 # \operatorname{Var}[x_L] = \begin{cases} 2^L & f \text{ keeps the variance}\\ 1 + L & f \text{ normalizes first.} \end{cases}
@@ -997,7 +997,7 @@ for side, C in ((4, 48), (8, 24), (16, 64), (32, 32), (64, 32)):
 # %% [markdown]
 # ## The UNet
 #
-# All parts are there. We put them together in the U of {eq}`def:unet`, with blocks in the place of single convolutions. Number the levels from 0, the full size, to the bottom. Going down, a level applies its blocks, which gives $d_l$, and halves the size by a convolution of stride 2. What comes back from below is doubled in size, by repeating pixels and a convolution, for the reason of {eq}`eq:pattern-power`, set beside $d_l$ and passed through the level's blocks on the way up. So the U is a recursion. Write $U_l$ for everything from level $l$ downwards and back, and $b_l$ for what comes from below:
+# All parts are there. We put them together in the U of {eq}`def:unet`, with blocks in place of single convolutions. Number the levels from 0, the full size, to the bottom. Going down, a level applies its blocks, which gives $d_l$, and halves the size by a convolution of stride 2. What comes back from below is doubled in size, by repeating pixels and a convolution, for the reason of {eq}`eq:pattern-power`, set beside $d_l$ and passed through the level's blocks on the way up. So the U is a recursion. Write $U_l$ for everything from level $l$ downwards and back, and $b_l$ for what comes from below:
 #
 # $$
 # \begin{aligned}

@@ -317,7 +317,7 @@ for t in (990, 700, 300, 20):
 # %% [markdown]
 # ## What clipping is for
 #
-# How wrong can $\hat x_0$ be? Suppose the network errs by $\delta$ in a pixel of $\hat\epsilon$. Then $\hat x_0$ is wrong by $\delta\,s/a$, by {eq}`eq:amplification`. And the step? In the right side of {eq}`eq:two-routes`, $\hat\epsilon + \delta$ in the place of $\hat\epsilon$ changes $x_{t-1}$ by
+# How wrong can $\hat x_0$ be? Suppose the network errs by $\delta$ in a pixel of $\hat\epsilon$. Then $\hat x_0$ is wrong by $\delta\,s/a$, by {eq}`eq:amplification`. And the step? In the right side of {eq}`eq:two-routes`, $\hat\epsilon + \delta$ in place of $\hat\epsilon$ changes $x_{t-1}$ by
 #
 # $$
 # \Delta x_{t-1} = -\frac{\beta_t}{s\,\sqrt{\alpha_t}}\;\delta .
@@ -844,7 +844,7 @@ name_rows(figure, ["$x_t$", *[f"end {i}" for i in range(1, 5)]])
 # %% [markdown]
 # At $t = 900$ nothing is decided: the forks differ as much as any two samples. At 700 seven tenths are open, at 500 four tenths, at 300 two, at 100 next to nothing. The two ends show the same digit in 0.1 of the pairs at 900, which is what chance gives with ten digits. At 700 it is 0.2, and at 500 0.6; at 300 the two agree in 0.8 of the pairs, and at 100 in 0.9. And the previews follow the forks, as {eq}`eq:fork` says, except near $T$. There the preview is *worse* than the average of all digits would be: at 900 its error is 1.1 of the variance. It is the factor $s/a$ once more, which the clipping has only bounded. This is why the lower row of {numref}`fig-picture-walk` begins with hard black and white patches.
 #
-# The same numbers tell what a sampler does that starts from a noised picture in the place of noise. From $t = 300$ eight tenths of the variance of what it returns were put in. That is a correction of a picture, and not a sample.
+# The same numbers tell what a sampler does that starts from a noised picture in place of noise. From $t = 300$ eight tenths of the variance of what it returns were put in. That is a correction of a picture, and not a sample.
 #
 # ## The film
 #
@@ -932,7 +932,7 @@ name_rows(figure, ["as it is", "stretched"])
 # \mathrm{byte}(x) = \operatorname{trunc}\bigl(127.5\,(x + 1)\bigr) \bmod 256 .
 # $$ (eq:wrap)
 #
-# At $x = 1.02$ the product is 257.55, and the byte is 1: the whitest pixel becomes black. At $x = -1.02$ it is $-2.55$, and the byte is 254. So clamp first, as `data.unscale` does, and round in the place of dropping the fraction.
+# At $x = 1.02$ the product is 257.55, and the byte is 1: the whitest pixel becomes black. At $x = -1.02$ it is $-2.55$, and the byte is 254. So clamp first, as `data.unscale` does, and round in place of dropping the fraction.
 
 # %% tags=["claim"]
 x = torch.tensor([-1.02, -1.0, -0.3, 0.0, 0.999, 1.02, 1.5]).double()
@@ -1222,7 +1222,7 @@ if device == "cpu":
 # %% [markdown]
 # For all 24 samples of each row the table has the variety, in units of that of the data, how many of the ten digits are among them, and the share of pixels outside $[-1, 1]$.
 #
-# *$\sigma_t^2$ in the place of $\sigma_t$.* With $\tilde\beta_t$ where its root belongs, each step adds far too little noise. Digits come out, and they look clean. Nothing in the second row of the figure would make anybody suspicious. The variety is lower, 0.8 where the right sampler has 0.9, but to see that takes many samples and something to compare them with. The claim under {eq}`def:picture-step` needs neither.
+# *$\sigma_t^2$ in place of $\sigma_t$.* With $\tilde\beta_t$ where its root belongs, each step adds far too little noise. Digits come out, and they look clean. Nothing in the second row of the figure would make anybody suspicious. The variety is lower, 0.8 where the right sampler has 0.9, but to see that takes many samples and something to compare them with. The claim under {eq}`def:picture-step` needs neither.
 #
 # *The coefficient $\sqrt{1-\alpha_t}$.* It is the published slip of chapter 9, which removes too much noise. Clipping holds the values together, so the samples are digits still, but look along the third row of the figure: the kinds have become few, 5 of ten digits where the right sampler draws 9. With $z$ left out as well, as it was published, all 24 samples are the same digit, and the variety is 0.0: they have collapsed.
 #

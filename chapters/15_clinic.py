@@ -180,7 +180,7 @@ def seen_by_network(program, x_0, t, eps):
 # a' = \frac{\mathbb E[x_t\,x_0]}{\mathbb E[x_0^2]}, \qquad s'^2 = \mathbb E\bigl[(x_t - a' x_0)^2\bigr] .
 # $$ (eq:clinic-regression)
 #
-# Here and in the rest of the section, squares and products are per coordinate, and means go over the coordinates too. The claim measures both at $t = 25$ for the healthy loss. It divides by the known second moment of the data in the place of an estimated one; then $a'$ too is a mean of independent draws. Two of the wrong versions are published: the tables without bars, and without roots.
+# Here and in the rest of the section, squares and products are per coordinate, and means go over the coordinates too. The claim measures both at $t = 25$ for the healthy loss. It divides by the known second moment of the data in place of an estimated one; then $a'$ too is a mean of independent draws. Two of the wrong versions are published: the tables without bars, and without roots.
 
 # %%
 second = float(patterns().square().mean() + WIDTH**2)  # E[x_0²]
@@ -216,7 +216,7 @@ claim(
 # \frac{\alpha_T}{1-\alpha_T} = \frac{1-\beta_T}{\beta_T}
 # $$ (eq:clinic-no-bars)
 #
-# in the place of the tiny $\mathrm{SNR}(T)$ of {eq}`def:snr`. A last $\beta_T$ that is too small leaves a signal, and so does a number of steps that is lowered while the betas stay. For these two, $\sqrt{\bar\alpha_T}$ is close to $e^{-\frac12\sum_t\beta_t}$ by {eq}`eq:sum-of-betas`, and by {eq}`eq:linear-sum` the sum is proportional to $T$ and nearly proportional to $\beta_T$.
+# in place of the tiny $\mathrm{SNR}(T)$ of {eq}`def:snr`. A last $\beta_T$ that is too small leaves a signal, and so does a number of steps that is lowered while the betas stay. For these two, $\sqrt{\bar\alpha_T}$ is close to $e^{-\frac12\sum_t\beta_t}$ by {eq}`eq:sum-of-betas`, and by {eq}`eq:linear-sum` the sum is proportional to $T$ and nearly proportional to $\beta_T$.
 
 # %% tags=["claim"]
 from ddpm_lib.schedules import linear
@@ -557,7 +557,7 @@ claim(
 # V_{t-1} = \frac{1}{\alpha_t}\Bigl(1 - \frac{\sqrt{\beta_t}\,s_t}{D_t}\Bigr)^2 V_t + \sigma_t^2 .
 # $$ (eq:clinic-coefficient)
 #
-# The right coefficient has $\beta_t$ in the place of $\sqrt{\beta_t}\,s_t$. Where $\beta_t$ is small and $s_t$ is near 1, that is many times too much noise taken away in every step.
+# The right coefficient has $\beta_t$ in place of $\sqrt{\beta_t}\,s_t$. Where $\beta_t$ is small and $s_t$ is near 1, that is many times too much noise taken away in every step.
 
 
 # %%

@@ -849,7 +849,7 @@ farther = mine.median() > news.median()
 print("  farther than theirs, by median:", bool(farther))
 
 # %% [markdown]
-# The model that only copies has an FD at the floor, better than ours: FD cannot tell learning by heart from learning. The distance to the nearest training picture can. It has a natural yardstick, the same distance for pictures that were kept apart. A model that copies is below it, here at zero. Ours is above: its samples are farther from the training pictures than new digits are. So they are no exact copies, and hardly changed ones either; a copy that is shifted by a pixel lies as far away as a new digit, and would pass. (Chapter 13 has stronger evidence: the loss on pictures that were kept apart.) Whether all of them are digits is a question for precision.
+# The model that only copies has an FD at the floor, better than ours: FD cannot tell learning by heart from learning. The distance to the nearest training picture can. It has a natural yardstick, the same distance for pictures that were kept apart. A model that copies is below it, here at zero. Ours is above: its samples are farther from the training pictures than new digits are. So they are no exact copies, and hardly changed ones either; a copy that is shifted by a pixel lies farther away than a new digit, and would pass. (Chapter 13 has stronger evidence: the loss on pictures that were kept apart.) Whether all of them are digits is a question for precision.
 #
 # ## Bits
 #
