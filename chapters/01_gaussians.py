@@ -516,7 +516,7 @@ claim(
 # \end{aligned}
 # $$
 #
-# The sum of the variances has appeared by itself. Altogether,
+# The sum of the variances has appeared on its own. Altogether,
 #
 # $$
 # \begin{aligned}
@@ -980,7 +980,7 @@ claim(
 # \end{aligned}
 # $$ (eq:conditional-blocks)
 #
-# The construction also shows that a part of a normal vector is normal by itself: $y$ was made first, without any regard to $x$. The claim checks the definition of a conditional density, $p(x, y) = p(x \mid y)\,p(y)$, in three dimensions, for $x$ one number and $y$ two, at five random points.
+# The construction also shows that a part of a normal vector is normal on its own: $y$ was made first, without any regard to $x$. The claim checks the definition of a conditional density, $p(x, y) = p(x \mid y)\,p(y)$, in three dimensions, for $x$ one number and $y$ two, at five random points.
 
 # %% tags=["claim"]
 A = torch.randn(3, 3)

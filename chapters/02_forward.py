@@ -202,7 +202,7 @@ ax.minorticks_off()
 plt.show()
 
 # %% [markdown]
-# With $k_t = 1$ the final variance depends on the data and on the schedule, and a network that reads $x_t$ meets numbers of a different size at every $t$. One can build a diffusion model that way {cite:p}`song2021sde`. Dividing its $x_t$ by $\sqrt{1 + \sigma_t^2}$, where $\sigma_t^2$ is the variance of the noise so far, turns it into ours, and {cite:t}`karras2022` scale the input of the network in this spirit. With $k_t = \sqrt{1-\beta_t}$ the process takes care of it by itself. With $k_t = 1 - \beta_t$ the variance ends where $V = (1-\beta)^2 V + \beta$ for the last $\beta$, that is at $1/(2 - 0.02) = 0.505$.
+# With $k_t = 1$ the final variance depends on the data and on the schedule, and a network that reads $x_t$ meets numbers of a different size at every $t$. One can build a diffusion model that way {cite:p}`song2021sde`. Dividing its $x_t$ by $\sqrt{1 + \sigma_t^2}$, where $\sigma_t^2$ is the variance of the noise so far, turns it into ours, and {cite:t}`karras2022` scale the input of the network in this spirit. With $k_t = \sqrt{1-\beta_t}$ the process takes care of it. With $k_t = 1 - \beta_t$ the variance ends where $V = (1-\beta)^2 V + \beta$ for the last $\beta$, that is at $1/(2 - 0.02) = 0.505$.
 #
 # It is convenient to name the share of the variance that a step keeps:
 #
@@ -574,7 +574,7 @@ print(f"variance at T: {1 - alpha_bar[T]:.5f}")
 # %% [markdown]
 # ## What the jump does not give
 #
-# The jump is right for each time by itself. It does not make a path. If you jump to $t$ and then, with a fresh noise, to another time $u$, the two results share $x_0$ and nothing else. On a real path they share all the noise collected up to the earlier time. Take $u < t$. From $u$ on, the path is a sequence of steps again, so the same induction holds with $x_u$ in place of $x_0$ and with only the factors after $u$ in the product. These are $\alpha_{u+1}\cdots\alpha_t = \bar\alpha_t/\bar\alpha_u$, and
+# The jump is right for each time alone. It does not make a path. If you jump to $t$ and then, with a fresh noise, to another time $u$, the two results share $x_0$ and nothing else. On a real path they share all the noise collected up to the earlier time. Take $u < t$. From $u$ on, the path is a sequence of steps again, so the same induction holds with $x_u$ in place of $x_0$ and with only the factors after $u$ in the product. These are $\alpha_{u+1}\cdots\alpha_t = \bar\alpha_t/\bar\alpha_u$, and
 #
 # $$
 # x_t = \sqrt{\bar\alpha_t/\bar\alpha_u}\;x_u + \sqrt{1 - \bar\alpha_t/\bar\alpha_u}\;\epsilon, \qquad \epsilon \sim \mathcal N(0, I),
@@ -625,7 +625,7 @@ claim(
 )
 
 # %% [markdown]
-# Training looks at each $x_t$ by itself, so the jump is all it takes. The way back is about neighbors on a path, and chapter 4 will ask what $x_t$ tells about $x_{t-1}$.
+# Training looks at each $x_t$ alone, so the jump is all it takes. The way back is about neighbors on a path, and chapter 4 will ask what $x_t$ tells about $x_{t-1}$.
 #
 # ## From the formula to code
 #

@@ -334,7 +334,7 @@ for name, schedule in named.items():
 #
 # ## What the start pays for
 #
-# One thing about $L_T$ is easily overlooked. It compares $\mathcal N(0, I)$ with $q(x_T \mid x_0)$, for each picture by itself. A sampler does not know $x_0$. It starts well if $\mathcal N(0, I)$ agrees with $q(x_T)$, the distribution of $x_T$ when $x_0$ is drawn from the data. To compare the two, write the average of $L_T$ over the data as the expectation that it is, with $p(x_T)$ for the standard normal density:
+# One thing about $L_T$ is easily overlooked. It compares $\mathcal N(0, I)$ with $q(x_T \mid x_0)$, for each picture separately. A sampler does not know $x_0$. It starts well if $\mathcal N(0, I)$ agrees with $q(x_T)$, the distribution of $x_T$ when $x_0$ is drawn from the data. To compare the two, write the average of $L_T$ over the data as the expectation that it is, with $p(x_T)$ for the standard normal density:
 #
 # $$
 # \mathbb E[L_T] = \mathbb E\left[\log\frac{q(x_T \mid x_0)}{p(x_T)}\right] .
@@ -570,7 +570,7 @@ for name, pair in drawn.items():
 #
 # Started from the true $q(x_T)$, the first five schedules stay within the largest distance of fresh draws, with a thousand steps and with 50. The distance is a coarse instrument: it does not notice that the left hump, in the last column, is narrower than 0.2 by two to six standard errors in each of these rows. Started from $\mathcal N(0, 1)$, the schedule that ends in noise does just as well. With $T = 100$ the distance is 0.21, with $T = 50$ it is 0.35, and with the slip of a factor ten 0.19, about twenty to forty times the mean of the floor. With $T = 300$ it cannot tell: 0.018 and 0.007 are both within the floor.
 #
-# The shares say what happened. With 50 steps, 63 % of the draws are in the left hump where 80 % belong. The missing 17 % of the sand must travel the distance 2, and that is nearly all of the 0.35. Each draw by itself looks right, as {numref}`fig-start` shows: it lies in one of the two humps, and these are where they belong and almost as wide. Only the proportions are wrong.
+# The shares say what happened. With 50 steps, 63 % of the draws are in the left hump where 80 % belong. The missing 17 % of the sand must travel the distance 2, and that is nearly all of the 0.35. Each draw alone looks right, as {numref}`fig-start` shows: it lies in one of the two humps, and these are where they belong and almost as wide. Only the proportions are wrong.
 #
 # The last two rows are the opposite case. Their 50 steps end in noise, and the start does not matter. But the left hump is too narrow, 0.167 and 0.177 in place of 0.2. That is many times the standard error, and narrower than the 0.188 of the 50 smaller steps in the fourth row. Where steps are large, this sampler adds too little noise: {eq}`eq:reverse-variance` of chapter 5 says how much it leaves out. A start that fits and steps that are small are two separate demands, and only together they ask for many steps.
 

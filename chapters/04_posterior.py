@@ -279,7 +279,7 @@ claim(
 # \tilde\beta_t = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}\;\beta_t .
 # $$ (eq:beta-tilde)
 #
-# Sympy repeats the lines; each of them, turned over, must equal the result. It starts from the factor of $x_{t-1}^2$ that it finds in $D$ by itself.
+# Sympy repeats the lines; each of them, turned over, must equal the result. It starts from the factor of $x_{t-1}^2$ that it finds in $D$.
 
 # %% tags=["claim"]
 beta_tilde = before / now * b

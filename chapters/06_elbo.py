@@ -852,7 +852,7 @@ for name, form in zip(("ratio", "KL form"), forms, strict=True):
     print(f"{name:8} mean {total.mean():.3f} ± {error:.3f}")
 
 # %% [markdown]
-# For each term alone, and for one $t$ at random, which is how training will use the bound, the KL form is less noisy, by factors of 7.3 and 8.4. But look at the first row. Added along a whole walk, the plain ratio is the better estimate by far: a variance of 0.015 against 5.2. How can that be? {eq}`eq:gap` has the answer. For a model that is nearly the exact reverse, the ratio of a whole path is nearly $-\log p_\theta(x_0)$, whatever the path. Its terms fluctuate, but later terms compensate for earlier ones. The KL form averages each term by itself and breaks this balance.
+# For each term alone, and for one $t$ at random, which is how training will use the bound, the KL form is less noisy, by factors of 7.3 and 8.4. But look at the first row. Added along a whole walk, the plain ratio is the better estimate by far: a variance of 0.015 against 5.2. How can that be? {eq}`eq:gap` has the answer. For a model that is nearly the exact reverse, the ratio of a whole path is nearly $-\log p_\theta(x_0)$, whatever the path. Its terms fluctuate, but later terms compensate for earlier ones. The KL form averages each term separately and breaks this balance.
 #
 # Both columns estimate the same number. From here on we use the KL form, with a noise of its own for each term.
 #
@@ -1467,7 +1467,7 @@ claim(
 )
 
 # %% [markdown]
-# $L_0$ is not in this sum and is trained by itself, or with $t$ drawn from 1 to $T$ and $L_0$ as the term of $t = 1$. In {eq}`def:l-simple` both kinds of terms will have one form.
+# $L_0$ is not in this sum and is trained separately, or with $t$ drawn from 1 to $T$ and $L_0$ as the term of $t = 1$. In {eq}`def:l-simple` both kinds of terms will have one form.
 #
 # ## Where tutorials go wrong
 #

@@ -654,7 +654,7 @@ plt.show()
 # %% [markdown]
 # The bound spends 18.4 % of its weight on the nine steps up to $t = 10$, $L_{\mathrm{simple}}$ 0.9 %. So the simple loss turns attention away from the last touches, where $x_t$ already looks like the picture, to the times at which it must be made. Seen from the picture instead of the noise it is the same: by {eq}`eq:error-ratio`, $L_{\mathrm{simple}}$ is a squared error of $\hat x_0$ with the weight $\mathrm{SNR}(t)$, where the bound has half a difference of SNRs. {cite:t}`ho2020` report better-looking pictures with it, and a slightly worse bound.
 #
-# Is that allowed? Think of a network that could answer any $x_t$ at any $t$ with any picture, independently of all other answers. Then the error at each $t$ could be made as small as possible by itself, and multiplying it by a positive weight would not change where its minimum is. All weights would lead to the same network, the conditional mean of chapter 8 {eq}`eq:best-guess`. The weights matter because a real network has one set of parameters for all $t$, cannot be best everywhere, and has to be told where errors count.
+# Is that allowed? Think of a network that could answer any $x_t$ at any $t$ with any picture, independently of all other answers. Then the error at each $t$ could be made as small as possible separately, and multiplying it by a positive weight would not change where its minimum is. All weights would lead to the same network, the conditional mean of chapter 8 {eq}`eq:best-guess`. The weights matter because a real network has one set of parameters for all $t$, cannot be best everywhere, and has to be told where errors count.
 #
 # ## One network for all times
 #
@@ -696,7 +696,7 @@ claim(
 # \theta_* = \frac{\langle s_t\rangle}{\langle V_t\rangle} .
 # $$ (eq:shared-theta)
 #
-# At one $t$ alone, the best $\theta$ would be $s_t/V_t$. One note writes the training objective as an expectation over $t$ of the *minimizers*, $\mathbb E_t\bigl[\arg\min_\theta \dots\bigr]$. Read literally, that is an average of a thousand parameters, each found for one $t$ by itself. The claim minimizes the mean loss by Newton's method, with derivatives from autograd, and rejects that reading.
+# At one $t$ alone, the best $\theta$ would be $s_t/V_t$. One note writes the training objective as an expectation over $t$ of the *minimizers*, $\mathbb E_t\bigl[\arg\min_\theta \dots\bigr]$. Read literally, that is an average of a thousand parameters, each found for one $t$ alone. The claim minimizes the mean loss by Newton's method, with derivatives from autograd, and rejects that reading.
 
 # %% tags=["claim"]
 theta = torch.tensor(3.0, requires_grad=True)
@@ -1098,7 +1098,7 @@ s_over_a = (1 / snr[1]).sqrt()
 print(f"t = 1 untrained: {s_over_a:.4f} stays in x_0")
 
 # %% [markdown]
-# *One weight for both errors.* After deriving $\frac12\bigl(\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\bigr)$ for the error of $\hat x_0$, one note goes over to the noise and keeps the weight. The factor $1/\mathrm{SNR}(t)$ of {eq}`eq:error-ratio` is lost. The table has the symptom: for 64 pixels whose noise is off by 0.1, the divergence computed from the two Gaussians at $t = 500$ is $3.5\cdot 10^{-3}$ nats, the published weight makes it $3.0\cdot 10^{-4}$; at $t = 2$ they are 0.38 and 1700. Who trains with that weight spends 94.7 % of it on nine steps.
+# *One weight for both errors.* After deriving $\frac12\bigl(\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\bigr)$ for the error of $\hat x_0$, one note goes over to the noise and keeps the weight. The factor $1/\mathrm{SNR}(t)$ of {eq}`eq:error-ratio` is lost. The table has the symptom: for 64 pixels whose noise is off by 0.1, the divergence computed from the two Gaussians at $t = 500$ is $3.5\cdot 10^{-3}$ nats, the published weight makes it $3.0\cdot 10^{-4}$; at $t = 2$ they are 0.38 and 1700. A training with that weight spends 94.7 % of it on nine steps.
 #
 # *No bars.* With $1 - \alpha_t$ for $1 - \bar\alpha_t$ in {eq}`eq:eps-weight` the weight at $\sigma_t^2 = \beta_t$ becomes $1/(2\alpha_t)$, about one half at every $t$. At $t = 500$ that is 0.505 instead of 0.0055. Only the shape shows it: it is flat, and it looks like an explanation of $L_{\mathrm{simple}}$. It is none.
 #
@@ -1185,7 +1185,7 @@ for name, optimizer, rate in (
 print("\n".join(lines))
 
 # %% [markdown]
-# With Adam nothing changes to four digits. With gradient descent the summed loss overflows. A sum in the loss is therefore no mistake by itself, only a value that cannot be compared with other people's until it is divided by $d$, and a learning rate that cannot be copied. In the bound it *is* the sum: divide it by $d$ only to report bits per dimension.
+# With Adam nothing changes to four digits. With gradient descent the summed loss overflows. A sum in the loss is therefore no mistake in itself, only a value that cannot be compared with other people's until it is divided by $d$, and a learning rate that cannot be copied. In the bound it *is* the sum: divide it by $d$ only to report bits per dimension.
 #
 # ## Exercises
 #

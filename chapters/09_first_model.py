@@ -439,7 +439,7 @@ claim(
 # %% [markdown]
 # So a network can be judged at every $t$ by the distance of its loss from the floor. The figure does it for ours.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Loss against t from 1 to 200, on a logarithmic scale. A solid line, the floor, falls from about 1 at t = 1 to about a half at t = 15, rises a little until t = 30, and then falls, below one ten-thousandth at t = 200. Dots for the network lie on the line, except at the right end, where they stay above it. A dashed line, the network's own error, lies far below the floor for most of the way and meets the dots at the right end."}, "figure": {"name": "fig-loss", "caption": "The loss of the trained network at each $t$ (dots) lies on the floor of chapter 8 (line). What the eye cannot see between the two is the network's own error, drawn by itself (dashed), the only part that more training could remove. Only near $t = T$, where almost nothing but noise is left to predict, is it larger than the floor."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Loss against t from 1 to 200, on a logarithmic scale. A solid line, the floor, falls from about 1 at t = 1 to about a half at t = 15, rises a little until t = 30, and then falls, below one ten-thousandth at t = 200. Dots for the network lie on the line, except at the right end, where they stay above it. A dashed line, the network's own error, lies far below the floor for most of the way and meets the dots at the right end."}, "figure": {"name": "fig-loss", "caption": "The loss of the trained network at each $t$ (dots) lies on the floor of chapter 8 (line). What the eye cannot see between the two is the network's own error, drawn separately (dashed), the only part that more training could remove. Only near $t = T$, where almost nothing but noise is left to predict, is it larger than the floor."}}
 torch.manual_seed(3)
 many = 500
 each = torch.arange(1, T + 1).repeat_interleave(many)
@@ -1219,7 +1219,7 @@ check.other_target(factor)
 # :class: dropdown
 # :::
 #
-# The product must be the right one: $\sqrt{1-\alpha_t}$ times the factor is $\beta_t/\sqrt{1-\bar\alpha_t}$. With $1 - \alpha_t = \beta_t$ the factor is $\sqrt{\beta_t/(1-\bar\alpha_t)}$. That is the factor of {eq}`eq:step-noise-share`: the line is right for a network that was trained to predict $\epsilon_t$, the noise of the single step. Each half of the mistake is wrong by itself, and together they cancel. But little of $\epsilon_t$ can be predicted at any $t$, so such a network would learn from a target that is mostly noise.
+# The product must be the right one: $\sqrt{1-\alpha_t}$ times the factor is $\beta_t/\sqrt{1-\bar\alpha_t}$. With $1 - \alpha_t = \beta_t$ the factor is $\sqrt{\beta_t/(1-\bar\alpha_t)}$. That is the factor of {eq}`eq:step-noise-share`: the line is right for a network that was trained to predict $\epsilon_t$, the noise of the single step. Each half of the mistake is wrong alone, and together they cancel. But little of $\epsilon_t$ can be predicted at any $t$, so such a network would learn from a target that is mostly noise.
 
 
 # %% tags=["solution"]

@@ -349,7 +349,7 @@ plt.show()
 # \mathbb E\lVert e(t) - e(u)\rVert^2 = 2d \qquad \text{for all } t \neq u .
 # $$ (eq:table-distance)
 #
-# Nothing says that 500 is near 501. The network must learn for each time by itself what it could have learned once, and with $B$ pictures in a batch a row is drawn only $B/T$ times in a step, on average.
+# Nothing says that 500 is near 501. The network must learn for each time separately what it could have learned once, and with $B$ pictures in a batch a row is drawn only $B/T$ times in a step, on average.
 
 # %% tags=["claim"]
 from ddpm_lib.networks.embedding import Learned

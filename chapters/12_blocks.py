@@ -15,7 +15,7 @@
 # 45 minutes to read, longer with a pencil; it runs in about half a minute on one core of a laptop's CPU. You need scale and shift from chapter 10 {eq}`def:scale-shift`, the convolutions {eq}`def:convolution` and skips {eq}`def:unet` of chapter 11, and that the variances of independent numbers add, as in {eq}`eq:variance-step`.
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "The length of the gradient on a logarithmic axis against the number of layers it has passed, from 0 to 40. A dashed line for a plain stack with weights as torch draws them falls straight down, to less than one ten-billionth after 25 layers. A dotted line for a plain stack with larger weights falls slowly, to less than one thousandth after 40 layers. A solid line for residual blocks stays between one and three."}, "figure": {"name": "fig-depth", "caption": "The length of the gradient on its way from the output back through a stack of layers. In a plain stack (dashed) each layer multiplies it, and with the weights that PyTorch draws by itself hardly anything is left after twenty layers. Larger weights (dotted) slow the decay. Residual blocks (solid) need no such care."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "The length of the gradient on a logarithmic axis against the number of layers it has passed, from 0 to 40. A dashed line for a plain stack with weights as torch draws them falls straight down, to less than one ten-billionth after 25 layers. A dotted line for a plain stack with larger weights falls slowly, to less than one thousandth after 40 layers. A solid line for residual blocks stays between one and three."}, "figure": {"name": "fig-depth", "caption": "The length of the gradient on its way from the output back through a stack of layers. In a plain stack (dashed) each layer multiplies it, and with the weights that PyTorch draws hardly anything is left after twenty layers. Larger weights (dotted) slow the decay. Residual blocks (solid) need no such care."}}
 import matplotlib.pyplot as plt
 import torch
 from torch import nn
@@ -239,7 +239,7 @@ claim(
 # %% [markdown]
 # ## Group normalization
 #
-# To normalize is to subtract a mean and divide by a standard deviation. The question is over which numbers the two are taken. A layer of a convolutional network holds a tensor of $B$ pictures with $C$ channels of $H \times W$ pixels. *Group normalization* {cite:p}`wu2018` splits the channels into $G$ groups and treats each group of each picture by itself. With $m$ and $v$ for the mean and the variance over the $n = (C/G)\,HW$ numbers of one group,
+# To normalize is to subtract a mean and divide by a standard deviation. The question is over which numbers the two are taken. A layer of a convolutional network holds a tensor of $B$ pictures with $C$ channels of $H \times W$ pixels. *Group normalization* {cite:p}`wu2018` splits the channels into $G$ groups and treats each group of each picture separately. With $m$ and $v$ for the mean and the variance over the $n = (C/G)\,HW$ numbers of one group,
 #
 # $$
 # \begin{aligned}
@@ -1643,7 +1643,7 @@ check.rooted(factor)
 # :::{exercise} Several heads
 # :label: ex-heads
 #
-# *Multi-head* attention cuts the $C$ channels of queries, keys and values into equal parts, the heads, runs attention in each by itself, and sets the answers beside each other again. Write it. You may use `attention` from above.
+# *Multi-head* attention cuts the $C$ channels of queries, keys and values into equal parts, the heads, runs attention in each, and sets the answers beside each other again. Write it. You may use `attention` from above.
 # :::
 
 

@@ -179,7 +179,7 @@ claim(
 # \max \operatorname{tr} K = \sum_i \sigma_i = \operatorname{tr}\bigl(C_1^{1/2}C_2\,C_1^{1/2}\bigr)^{1/2} .
 # $$ (eq:fd-bound)
 #
-# The claim does not believe it. It looks for the best plan by itself: among the plans $y' = R^\top x'$ with a rotation $R$, gradient ascent finds the largest trace.
+# The claim does not believe it. It looks for the best plan without it: among the plans $y' = R^\top x'$ with a rotation $R$, gradient ascent finds the largest trace.
 
 
 # %%
@@ -1239,7 +1239,7 @@ print(f"  without them below 0.1: {bool(cut[2] < 0.1)}")
 #
 # *Another network, other numbers.* A classifier that differs in its seed and the length of its training has other features, and gives another number. Published FIDs are comparable only for the same file of weights.
 #
-# *Another resizing.* Real digits, enlarged to twice the size and reduced again, look nearly the same and are farther from real digits than our samples are. A careless resize, or none where the reference had one, can cost more than the model does. (`evaluation.inception` hands bytes to a network that resizes by itself, the same way for all.)
+# *Another resizing.* Real digits, enlarged to twice the size and reduced again, look nearly the same and are farther from real digits than our samples are. A careless resize, or none where the reference had one, can cost more than the model does. (`evaluation.inception` hands bytes to a network that does the resizing, the same way for all.)
 #
 # *A number without a reason.* Without a single three, real digits also score worse than our model. FD sees such a loss, but cannot say whether something is missing or made up. Precision and recall ask the two questions apart. In the table, precision stays what it was: nothing is made up. Recall is lower by about the threes' share of the data, a tenth, and among the threes themselves it falls from nearly all to almost none.
 #
