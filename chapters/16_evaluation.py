@@ -179,7 +179,7 @@ claim(
 # \max \operatorname{tr} K = \sum_i \sigma_i = \operatorname{tr}\bigl(C_1^{1/2}C_2\,C_1^{1/2}\bigr)^{1/2} .
 # $$ (eq:fd-bound)
 #
-# The claim does not believe it. It looks for the best plan without it: among the plans $y' = R^\top x'$ with a rotation $R$, gradient ascent finds the largest trace.
+# The claim looks for the best plan without this argument: among the plans $y' = R^\top x'$ with a rotation $R$, gradient ascent finds the largest trace.
 
 
 # %%
