@@ -445,13 +445,13 @@ for std in (0.3, 0.1, 0.01):
     )
 
 # %% [markdown]
-# As the width shrinks, the reparameterized gradient becomes certain, while the other one becomes worse without bound. At $\sigma = 0.01$ it needs more than a million times as many draws for the same precision. This is why networks that output a distribution are trained with $\mu + \sigma\epsilon$.
+# As the width shrinks, the reparameterized gradient becomes certain, while the other one, as it stands, becomes worse without bound: at $\sigma = 0.01$ it needs more than a million times as many draws for the same precision. Subtracting a constant near $f(\mu)$ before multiplying, a *baseline*, takes away the part that grows, and the reparameterized gradient is still the more precise one. This is why networks that output a distribution are trained with $\mu + \sigma\epsilon$.
 #
-# In a diffusion model the gain lies elsewhere. Its noising has no weights in it, so no gradient has to pass through a draw. But {eq}`eq:jump` in chapter 2 writes each noisy picture as a factor times the picture plus a factor times noise, and so gives the noise a *name*. With {eq}`def:l-simple` chapter 7 trains a network to find the numbers that bear this name.
+# In a diffusion model the gain lies elsewhere. Its noising has no weights in it, so no gradient has to pass through a draw. But {eq}`eq:jump` in chapter 2 writes each noisy picture as a factor times the picture plus a factor times noise, and so gives the noise a *name*. With {eq}`def:l-simple` chapter 7 trains a network to predict this noise.
 #
 # ## Adding independent normal numbers
 #
-# Now the pixel $X_1 \sim \mathcal N(\mu_1, \sigma_1^2)$ receives noise $X_2 \sim \mathcal N(\mu_2, \sigma_2^2)$, and we see the sum. The two are *independent*: to know one says nothing about the other, and the density of the pair is the product of the two densities. We already know the mean of the sum, $\mu_1 + \mu_2$, and, because of the independence, its variance $\sigma_1^2 + \sigma_2^2$. What is its shape?
+# Now the pixel $X_1 \sim \mathcal N(\mu_1, \sigma_1^2)$ receives noise $X_2 \sim \mathcal N(\mu_2, \sigma_2^2)$, and we see the sum. The two are *independent*: to know one says nothing about the other, and the density of the pair is the product of the two densities. The mean of the sum is $\mu_1 + \mu_2$. Its variance is $\mathbb E\bigl[((X_1 - \mu_1) + (X_2 - \mu_2))^2\bigr] = \sigma_1^2 + \sigma_2^2 + 2\,\mathbb E[(X_1 - \mu_1)(X_2 - \mu_2)]$, and the last term is zero: for independent numbers the mean of the product is the product of the means, and both of these are zero. What is its shape?
 #
 # If $X_1 = x$, the sum is $y$ exactly if $X_2 = y - x$. Collect all the ways in which $y$ can come about:
 #
@@ -516,7 +516,7 @@ claim(
 # \end{aligned}
 # $$
 #
-# The sum of the variances has appeared by itself. Altogether,
+# The sum of the variances has appeared on its own. Altogether,
 #
 # $$
 # \begin{aligned}
@@ -608,7 +608,7 @@ claim(
 #
 # Back to the opening question. About the pixel $x$ we know two things. Before we look, its density is $\mathcal N(x;\ \mu_1, \sigma_1^2)$, with $\mu_1 = 0.5$ and $\sigma_1 = 0.3$. And we saw $\mu_2 = 1.0$, which is the pixel plus noise of width $\sigma_2 = 0.4$. Seen as a function of $x$, the density of that observation is $\mathcal N(\mu_2;\ x, \sigma_2^2)$. Only the difference $x - \mu_2$ enters, squared, so it is the same as $\mathcal N(x;\ \mu_2, \sigma_2^2)$. Bayes' rule multiplies the two. So we need the product of two normal densities *in the same variable*.
 #
-# It has been computed already. Measure from $\mu_1$, with $x - \mu_1$ in the place of $x$ and $\mu_2 - \mu_1$ in the place of $y$: then the exponents $(x - \mu_1)^2/\sigma_1^2 + (x - \mu_2)^2/\sigma_2^2$ are those of {eq}`eq:two-squares`, which becomes
+# It has been computed already. Measure from $\mu_1$, with $x - \mu_1$ in place of $x$ and $\mu_2 - \mu_1$ in place of $y$: then the exponents $(x - \mu_1)^2/\sigma_1^2 + (x - \mu_2)^2/\sigma_2^2$ are those of {eq}`eq:two-squares`, which becomes
 #
 # $$
 # \begin{aligned}
@@ -718,7 +718,7 @@ claim(
 # \end{aligned}
 # $$
 #
-# Its density follows as in {eq}`eq:affine`. In the place of $1/|k|$ stands $1/|\det L|$, because a small box in the space of $\epsilon$ is mapped to one whose volume is $|\det L|$ times as large. The exponent holds $\epsilon = L^{-1}(x - \mu)$:
+# Its density follows as in {eq}`eq:affine`. In place of $1/|k|$ stands $1/|\det L|$, because a small box in the space of $\epsilon$ is mapped to one whose volume is $|\det L|$ times as large. The exponent holds $\epsilon = L^{-1}(x - \mu)$:
 #
 # $$
 # \begin{aligned}
@@ -845,7 +845,7 @@ ax.set(
 plt.show()
 
 # %% [markdown]
-# The scatter of the length itself stays near $0.71$ while the length grows like $\sqrt d$. (The square has the slope $2\sqrt d$ there, so a scatter of $\sqrt{2d}$ in the square is one of $\sqrt{2d}/(2\sqrt d) = 1/\sqrt2$ in the length.) In many dimensions, noise lives on a thin shell around the origin. This seems to contradict the density, which is highest at 0. But a shell of radius $r$ has room in proportion to $r^{d-1}$: near 0 the density is high and there is next to no room. We will meet the consequences. A model that reads a picture of 3072 numbers can measure the strength of its noise by its length alone, and a vector at the wrong radius is nothing that the model has ever seen. {numref}`ex-between` makes that mistake and mends it.
+# The scatter of the length itself stays near $0.71$ while the length grows like $\sqrt d$. (The square has the slope $2\sqrt d$ there, so a scatter of $\sqrt{2d}$ in the square is one of $\sqrt{2d}/(2\sqrt d) = 1/\sqrt2$ in the length.) In many dimensions, noise lives on a thin shell around the origin. This seems to contradict the density, which is highest at 0. But a shell of radius $r$ has room in proportion to $r^{d-1}$: near 0 the density is high and there is next to no room. We will meet the consequences. A vector at the wrong radius is unlike every noisy picture that a model was trained on. {numref}`ex-between` makes that mistake and mends it.
 #
 # ## One number given another
 #
@@ -980,7 +980,7 @@ claim(
 # \end{aligned}
 # $$ (eq:conditional-blocks)
 #
-# The construction also shows that a part of a normal vector is normal by itself: $y$ was made first, without any regard to $x$. The claim checks the definition of a conditional density, $p(x, y) = p(x \mid y)\,p(y)$, in three dimensions, for $x$ one number and $y$ two, at five random points.
+# The construction also shows that a part of a normal vector is normal on its own: $y$ was made first, without any regard to $x$. The claim checks the definition of a conditional density, $p(x, y) = p(x \mid y)\,p(y)$, in three dimensions, for $x$ one number and $y$ two, at five random points.
 
 # %% tags=["claim"]
 A = torch.randn(3, 3)
@@ -1164,7 +1164,7 @@ print(f"narrow draws, wide model: {narrow_wide:.3f} nats")
 print(f"wide draws, narrow model: {wide_narrow:.3f} nats")
 
 # %% [markdown]
-# The first argument draws, the second is judged, and what is punished is to call impossible what does happen. The figure lets you see where the two numbers come from. Its upper half shows $q$, $p$ and their product {eq}`eq:product`, scaled to area 1. The lower half shows the integrands of $\mathrm{KL}(q\,\|\,p)$ and $\mathrm{KL}(p\,\|\,q)$: each is the area between its curve and zero, counted negative below.
+# The first argument draws, the second is judged, and a model is punished for calling impossible what happens. The figure lets you see where the two numbers come from. Its upper half shows $q$, $p$ and their product {eq}`eq:product`, scaled to area 1. The lower half shows the integrands of $\mathrm{KL}(q\,\|\,p)$ and $\mathrm{KL}(p\,\|\,q)$: each is the area between its curve and zero, counted negative below.
 
 
 # %% tags=["figure"]
@@ -1445,7 +1445,7 @@ without its log: {stds[no_log.argmin()]:.2f}, at {no_log.min():.2f}
 )
 
 # %% [markdown]
-# *Standard deviations added.* It is variances that add. With two noises, 0.3 and 0.4, the slip makes 0.7 of what is 0.5, and that may go unnoticed. After a thousand equal noises it makes 1000 of what is 31.6. The same numbers come out, and correctly so, if one noise is used a thousand times: draw a fresh one each time.
+# *Standard deviations added.* It is variances that add. With two noises, 0.3 and 0.4, the slip turns 0.5 into 0.7, and that may go unnoticed. After a thousand equal noises it turns 31.6 into 1000. The same numbers come out, and correctly so, if one noise is used a thousand times: draw a fresh one each time.
 #
 # *The width as a variance, the variance as a width.* The page's $\mathcal N$ takes $\sigma^2$, the sum $\mu + \sigma\epsilon$ takes $\sigma$, and so do `torch.distributions.Normal` and most programs. A published kernel has $\mathcal N(\cdot, \sqrt\beta\,I)$, where {eq}`eq:kernel` has $\beta I$. In one small step of $\beta = 10^{-4}$ this is a hundred times too much variance; chapter 2 follows it to the end. The other way round, `Normal(0, 0.16)` for noise of variance 0.16 draws numbers of width 0.16 in place of 0.40.
 #

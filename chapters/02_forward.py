@@ -15,7 +15,7 @@
 # 35 minutes to read, longer with a pencil; it runs in under half a minute on a laptop's CPU, and needs no GPU. You need from chapter 1 the normal distribution $\mathcal N(\mu, \sigma^2)$ with mean $\mu$ and variance $\sigma^2$, how to scale and shift it {eq}`eq:affine`, and the sum of two normal numbers {eq}`eq:convolution`; besides, mean, variance, covariance and independence of random numbers, and some PyTorch.
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Three handwritten digits, a 0, a 3 and a 7, each shown at seven times from left to right. At t = 0 they are clean. At t = 50 they look grainy, at t = 200 they are still readable, at t = 400 only a hint of the strokes remains, and from t = 600 on nothing but noise is visible."}, "figure": {"name": "fig-rows", "caption": "Three digits of 8×8 pixels, noised for $t$ steps. Each picture was made from $x_0$ by itself, with a noise of its own, in the one jump that this chapter derives. See that the digits are readable at $t = 200$ and gone at $t = 600$."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Three handwritten digits, a 0, a 3 and a 7, each shown at seven times from left to right. At t = 0 they are clean. At t = 50 they look grainy, at t = 200 their strokes can still be followed, at t = 400 only a hint of the strokes remains, and from t = 600 on nothing but noise is visible."}, "figure": {"name": "fig-rows", "caption": "Three digits of 8×8 pixels, noised for $t$ steps. Each picture was made from $x_0$ alone, with a noise of its own, in the one jump that this chapter derives. See that at $t = 200$ the strokes can still be followed, and that at $t = 600$ nothing of them is left."}}
 import torch
 
 from ddpm_lib.data import digits, scale
@@ -40,7 +40,7 @@ grid(rows, rows=3, labels=[f"$t = {t}$" for t in times])
 # %% [markdown]
 # ## Why destroy pictures at all
 #
-# We want a program that draws new pictures, as varied and as good as those in a collection. Computers draw random numbers well, so the task is to turn noise into pictures. Three families of models do this, with noise of the picture's own size or smaller, and they differ in what they learn about the two directions.
+# We want a program that draws new pictures, as varied and as good as those in a collection. Computers draw random numbers well, so the task is to turn noise into pictures. We compare three families of models that do this, with noise of the picture's own size or smaller. They differ in what they learn about the two directions.
 #
 # | | from picture to noise | from noise to picture | what trains it |
 # |---|---|---|---|
@@ -203,7 +203,7 @@ ax.minorticks_off()
 plt.show()
 
 # %% [markdown]
-# With $k_t = 1$ the final variance depends on the data and on the schedule, and a network that reads $x_t$ meets numbers of a different size at every $t$. One can build a diffusion model that way {cite:p}`song2021sde`. Dividing its $x_t$ by $\sqrt{1 + \sigma_t^2}$, where $\sigma_t^2$ is the variance of the noise so far, turns it into ours, and {cite:t}`karras2022` scale the input of the network in this spirit. With $k_t = \sqrt{1-\beta_t}$ the process takes care of it by itself. With $k_t = 1 - \beta_t$ the variance ends where $V = (1-\beta)^2 V + \beta$ for the last $\beta$, that is at $1/(2 - 0.02) = 0.505$.
+# With $k_t = 1$ the final variance depends on the data and on the schedule, and a network that reads $x_t$ meets numbers of a different size at every $t$. One can build a diffusion model that way {cite:p}`song2021sde`. Dividing its $x_t$ by $\sqrt{1 + \sigma_t^2}$, where $\sigma_t^2$ is the variance of the noise so far, turns it into ours, and {cite:t}`karras2022` scale the input of the network in this spirit. With $k_t = \sqrt{1-\beta_t}$ the process takes care of it. With $k_t = 1 - \beta_t$ the variance ends where $V = (1-\beta)^2 V + \beta$ for the last $\beta$, that is at $1/(2 - 0.02) = 0.505$.
 #
 # It is convenient to name the share of the variance that a step keeps:
 #
@@ -299,7 +299,7 @@ claim(
 # \mathbb E[e^{r\epsilon}] = \int e^{rz}\varphi(z)\,dz = e^{r^2/2}\int \varphi(z - r)\,dz = e^{r^2/2} .
 # $$ (eq:mgf)
 #
-# Now take the sum. An exponential of a sum is a product; the expectation of a product of independent factors is the product of their expectations; and {eq}`eq:mgf` gives each of them, with $rc$ and $rc'$ in the place of $r$:
+# Now take the sum. An exponential of a sum is a product; the expectation of a product of independent factors is the product of their expectations; and {eq}`eq:mgf` gives each of them, with $rc$ and $rc'$ in place of $r$:
 #
 # $$
 # \begin{aligned}
@@ -575,7 +575,7 @@ print(f"variance at T: {1 - alpha_bar[T]:.5f}")
 # %% [markdown]
 # ## What the jump does not give
 #
-# The jump is right for each time by itself. It does not make a path. If you jump to $t$ and then, with a fresh noise, to another time $u$, the two results share $x_0$ and nothing else. On a real path they share all the noise collected up to the earlier time. Take $u < t$. From $u$ on, the path is a sequence of steps again, so the same induction holds with $x_u$ in the place of $x_0$ and with only the factors after $u$ in the product. These are $\alpha_{u+1}\cdots\alpha_t = \bar\alpha_t/\bar\alpha_u$, and
+# The jump is right for each time alone. It does not make a path. If you jump to $t$ and then, with a fresh noise, to another time $u$, the two results share $x_0$ and nothing else. On a real path they share all the noise collected up to the earlier time. Take $u < t$. From $u$ on, the path is a sequence of steps again, so the same induction holds with $x_u$ in place of $x_0$ and with only the factors after $u$ in the product. These are $\alpha_{u+1}\cdots\alpha_t = \bar\alpha_t/\bar\alpha_u$, and
 #
 # $$
 # x_t = \sqrt{\bar\alpha_t/\bar\alpha_u}\;x_u + \sqrt{1 - \bar\alpha_t/\bar\alpha_u}\;\epsilon, \qquad \epsilon \sim \mathcal N(0, I),
@@ -626,7 +626,7 @@ claim(
 )
 
 # %% [markdown]
-# Training looks at each $x_t$ by itself, so the jump is all it takes. The way back is about neighbors on a path, and chapter 4 will ask what $x_t$ tells about $x_{t-1}$.
+# Training looks at each $x_t$ alone, so the jump is all it takes. The way back is about neighbors on a path, and chapter 4 will ask what $x_t$ tells about $x_{t-1}$.
 #
 # ## From the formula to code
 #
@@ -947,7 +947,7 @@ check.read(read, thumbnails)
 # :class: dropdown
 # :::
 #
-# Given that the picture was $x_0$, the mean of $x_t$ is $\sqrt{\bar\alpha_t}\,x_0$, and its density falls with the distance from that mean. So compare $x_t$ with the thumbnails *times* $\sqrt{\bar\alpha_t}$. The cell counts how often this is right in four thousand draws. At $t = 260$, where each pixel has an SNR of 1, it nearly always is; at $t = 500$ it is still right far more often than the one time in ten of a blind guess. What you see in one pixel is not what a picture knows.
+# Given that the picture was $x_0$, the mean of $x_t$ is $\sqrt{\bar\alpha_t}\,x_0$, and its density falls with the distance from that mean. So compare $x_t$ with the thumbnails *times* $\sqrt{\bar\alpha_t}$. The cell counts how often this is right in four thousand draws. At $t = 260$, where $\mathrm{SNR}(t)$ is 1, it nearly always is; at $t = 500$ it is still right far more often than the one time in ten of a blind guess. What you see in one pixel is not what a picture knows.
 
 
 # %% tags=["solution", "nbval-check-output"]

@@ -15,7 +15,7 @@
 # 40 minutes to read, longer with a pencil; it runs in about half a minute on a laptop's CPU, and needs no GPU. You need the jump {eq}`eq:jump` and the signal-to-noise ratio {eq}`def:snr` of chapter 2, and from chapter 1 the KL divergence {eq}`eq:kl-1d` of two normal distributions.
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "The digit 3 at seven times from the start to the end of four schedules, one in each row. In the first row it fades into noise by the middle. In the second row it fades more slowly and is gone at the end. In the third and in the fourth row it can still be read in the last picture."}, "figure": {"name": "fig-ends", "caption": "One digit, noised by four schedules, with the same noise everywhere; the columns are the shares of all steps that have been taken. First row: a thousand steps with $\\beta$ from $10^{-4}$ to 0.02. Second: the cosine schedule of this chapter. Third: the betas of the first row's range in only 50 steps. Fourth: a thousand steps, and 0.002 in the place of 0.02. See that the last two do not end in noise."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "The digit 3 at seven times from the start to the end of four schedules, one in each row. In the first row it fades into noise by the middle. In the second row it fades more slowly and is gone at the end. In the third and in the fourth row it can still be read in the last picture."}, "figure": {"name": "fig-ends", "caption": "One digit, noised by four schedules, with the same noise everywhere; the columns are the shares of all steps that have been taken. First row: a thousand steps with $\\beta$ from $10^{-4}$ to 0.02. Second: the cosine schedule of this chapter. Third: the betas of the first row's range in only 50 steps. Fourth: a thousand steps, and 0.002 in place of 0.02. See that the last two do not end in noise."}}
 import math
 
 import torch
@@ -50,7 +50,7 @@ grid(
 )
 
 # %% [markdown]
-# ## A sum in the place of a product
+# ## A sum in place of a product
 #
 # How much of the picture is left at the end? By chapter 2 its factor is $\sqrt{\bar\alpha_T}$, and $\bar\alpha_T$ is a product of a thousand factors. Products are hard to see through. The logarithm of a product is the sum of the logarithms:
 #
@@ -250,7 +250,7 @@ claim(
 )
 
 # %% [markdown]
-# At small $\bar\alpha_T$ the formula becomes plain. By {eq}`eq:log-remainder`, with $\bar\alpha_T$ in the place of $\beta$, the logarithm contributes $\bar\alpha_T + \bar\alpha_T^2/2$ and terms of third order. The first of these cancels against $-\bar\alpha_T$:
+# At small $\bar\alpha_T$ the formula becomes plain. By {eq}`eq:log-remainder`, with $\bar\alpha_T$ in place of $\beta$, the logarithm contributes $\bar\alpha_T + \bar\alpha_T^2/2$ and terms of third order. The first of these cancels against $-\bar\alpha_T$:
 #
 # $$
 # L_T = \tfrac12\,\bar\alpha_T\,x_0^2 + \tfrac14\,\bar\alpha_T^2 + O(\bar\alpha_T^3) .
@@ -334,7 +334,7 @@ for name, schedule in named.items():
 #
 # ## What the start pays for
 #
-# One thing about $L_T$ is easily overlooked. It compares $\mathcal N(0, I)$ with $q(x_T \mid x_0)$, for each picture by itself. A sampler does not know $x_0$. It starts well if $\mathcal N(0, I)$ agrees with $q(x_T)$, the distribution of $x_T$ when $x_0$ is drawn from the data. To compare the two, write the average of $L_T$ over the data as the expectation that it is, with $p(x_T)$ for the standard normal density:
+# One thing about $L_T$ is easily overlooked. It compares $\mathcal N(0, I)$ with $q(x_T \mid x_0)$, for each picture separately. A sampler does not know $x_0$. It starts well if $\mathcal N(0, I)$ agrees with $q(x_T)$, the distribution of $x_T$ when $x_0$ is drawn from the data. To compare the two, write the average of $L_T$ over the data as the expectation that it is, with $p(x_T)$ for the standard normal density:
 #
 # $$
 # \mathbb E[L_T] = \mathbb E\left[\log\frac{q(x_T \mid x_0)}{p(x_T)}\right] .
@@ -568,9 +568,9 @@ for name, pair in drawn.items():
 # %% [markdown]
 # The columns are $\sqrt{\bar\alpha_T}$; the distance from the mixture after each start; the share of the draws in the left hump, which is 0.8 in the data; and the standard deviation of that hump after the start from $\mathcal N(0, 1)$, which is 0.2 in the data. Above them stand the standard errors of a share and of a width for eight thousand draws.
 #
-# Started from the true $q(x_T)$, the first five schedules score what fresh draws can score. So the instrument works, with a thousand steps and with 50. Started from $\mathcal N(0, 1)$, the schedule that ends in noise does just as well. With $T = 100$ the distance is 0.21, with $T = 50$ it is 0.35, and with the slip of a factor ten 0.19, about twenty to forty times the mean of the floor. With $T = 300$ it cannot tell: 0.018 and 0.007 are both within the floor.
+# Started from the true $q(x_T)$, the first five schedules stay within the largest distance of fresh draws, with a thousand steps and with 50. The distance is a coarse instrument: it does not notice that the left hump, in the last column, is narrower than 0.2 by two to six standard errors in each of these rows. Started from $\mathcal N(0, 1)$, the schedule that ends in noise does just as well. With $T = 100$ the distance is 0.21, with $T = 50$ it is 0.35, and with the slip of a factor ten 0.19, about twenty to forty times the mean of the floor. With $T = 300$ it cannot tell: 0.018 and 0.007 are both within the floor.
 #
-# The shares say what happened. With 50 steps, 63 % of the draws are in the left hump where 80 % belong. The missing 17 % of the sand must travel the distance 2, and that is nearly all of the 0.35. Each draw by itself looks right, as {numref}`fig-start` shows: it lies in one of the two humps, and these are where they belong and almost as wide. Only the proportions are wrong.
+# The shares say what happened. With 50 steps, 63 % of the draws are in the left hump where 80 % belong. The missing 17 % of the sand must travel the distance 2, and that is nearly all of the 0.35. Each draw alone looks right, as {numref}`fig-start` shows: it lies in one of the two humps, and these are where they belong and almost as wide. Only the proportions are wrong.
 #
 # The last two rows are the opposite case. Their 50 steps end in noise, and the start does not matter. But the left hump is too narrow, 0.167 and 0.177 in place of 0.2. That is many times the standard error, and narrower than the 0.188 of the 50 smaller steps in the fourth row. Where steps are large, this sampler adds too little noise: {eq}`eq:reverse-variance` of chapter 5 says how much it leaves out. A start that fits and steps that are small are two separate demands, and only together they ask for many steps.
 
@@ -765,7 +765,7 @@ for steps in (300, 100, 50, 20):
     print(f"{steps:>3} {fixed:>12.3f} {wider:>19} {last:>10.1e}")
 
 # %% [markdown]
-# The scaled range overshoots a little: the larger the betas, the more the second order of {eq}`eq:sum-of-betas` adds. Neither repair is free. Fewer steps from the same start to the same end are larger steps, and the last two rows of the measurement have shown what those cost.
+# The scaled range overshoots, at $T = 50$ to an $\bar\alpha_T$ five times too small: the larger the betas, the more the second order of {eq}`eq:sum-of-betas` adds. Neither repair is free. Fewer steps from the same start to the same end are larger steps, and the last two rows of the measurement have shown what those cost.
 #
 # ## The cosine
 #
@@ -1005,7 +1005,7 @@ for last in (0.02, 0.12, 0.15):
     )
 
 # %% [markdown]
-# A hundred steps up to 0.12 just reach it. By {eq}`eq:linear-sum` the sum of the betas has grown sixfold, and the early steps pay: only 4 of them leave an SNR above 100, instead of 9. On the way back, these nearly clean steps are where the finest detail is decided.
+# With $T = 100$ and $\beta_T = 0.12$ the schedule just ends below 0.001 bits. By {eq}`eq:linear-sum` the sum of the betas has grown sixfold, and the early steps pay: only 4 of them leave an SNR above 100, instead of 9. On the way back, these nearly clean steps are where the finest detail is decided.
 #
 # The designer knows of the data only how large their squares are. The next cell takes a batch of any data and computes $L_T$ from it. On this page its slider shows how much the linear range of chapter 2 leaves when it is walked in fewer steps. In a notebook you can put your own pictures in place of `x_0`, and it has controls for the shape and the ends as well.
 
@@ -1054,7 +1054,7 @@ for steps in (1000, 50):
 # %% [markdown]
 # *0.002 for 0.02.* One note gives the range of the betas as $10^{-4}$ to 0.002. The sum is then 1.05, $\bar\alpha_T$ is 0.35, and $x_T$ holds 0.59 times the picture. Training runs, the loss falls, and the network learns what it is shown. The samples are off, because they start from noise that the network never saw: 71 % in the left hump where 80 % belong. The check is one line, `alpha_bar[-1]`, and it belongs in every program.
 #
-# *A shorter $T$ with the same range.* A widely copied program trains small models with $T = 50$ and betas from $10^{-4}$ to 0.02. At its end $\sqrt{\bar\alpha_T}$ is 0.776: more picture than noise. Draws can look right one by one, as ours do; it takes data with unequal weights, and a distance with its floor, to see 0.35 where 0.02 would be luck. Scale the range by $1000/T$, or respace a long schedule.
+# *A shorter $T$ with the same range.* A widely copied program trains small models with $T = 50$ and betas from $10^{-4}$ to 0.02. At its end $\sqrt{\bar\alpha_T}$ is 0.776: more picture than noise. Draws can look right one by one, as ours do; it takes data with unequal weights, and a distance with its floor, to notice 0.35 where good draws score 0.01. Scale the range by $1000/T$, or respace a long schedule.
 #
 # *Sums for products.* From $\log\bar\alpha_t \approx -\sum\beta_u$ it is a short way to $\bar\alpha_t \approx 1 - \sum\beta_u$, which is right as long as the sum is small. For the linear schedule it is negative from $t = 313$ on, and its root is not a number.
 #

@@ -81,7 +81,7 @@ plt.show()
 # q(x_{t-1} \mid x_t, x_0) = \frac{q(x_t \mid x_{t-1})\;q(x_{t-1} \mid x_0)}{q(x_t \mid x_0)} .
 # $$ (eq:bayes)
 #
-# The three densities on the right are known from chapter 2: one {eq}`eq:kernel` and two {eq}`eq:marginal`. Note what does not happen on the left. We may not drop $x_0$ there as well: the Markov property speaks of later given earlier, and backward, $x_0$ does tell something about $x_{t-1}$ that $x_t$ does not.
+# The three densities on the right are known from chapter 2: one {eq}`eq:kernel` and two {eq}`eq:marginal`. Note what does not happen on the left. We may not drop $x_0$ there as well: in the chain, $x_0$ and $x_{t-1}$ lie on the same side of $x_t$, so knowing $x_t$ does not cut them apart, and $x_0$ does tell something about $x_{t-1}$ that $x_t$ does not.
 #
 # The claim tests the rule by counting. It takes the two steps four million times, keeps the walks that come within 0.02 of $x_2 = -0.4$, a gate so narrow that its width does not matter, and asks which share of their $x_1$ lies below each of five thresholds. The right side of {eq}`eq:bayes` is summed on a fine grid of values of $x_1$.
 
@@ -279,7 +279,7 @@ claim(
 # \tilde\beta_t = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}\;\beta_t .
 # $$ (eq:beta-tilde)
 #
-# Sympy repeats the lines; each of them, turned over, must equal the result. It starts from the factor of $x_{t-1}^2$ that it finds in $D$ by itself.
+# Sympy repeats the lines; each of them, turned over, must equal the result. It starts from the factor of $x_{t-1}^2$ that it finds in $D$.
 
 # %% tags=["claim"]
 beta_tilde = before / now * b
@@ -664,7 +664,7 @@ claim(
 )
 
 # %% [markdown]
-# A normal $x_t$ gives a normal $x_{t-1}$, so mean and variance are all there is to compare, and by induction from $T$ down every $x_t$ is distributed as it should be. Here are fifty thousand pixels that walk back from $T$ with $x_0 = 0.8$. The second claim rejects walks whose steps have another variance; what becomes of theirs has been followed through the thousand steps by repeating {eq}`eq:total-variance`.
+# A normal $x_t$ gives a normal $x_{t-1}$, so mean and variance are all there is to compare, and by induction from $T$ down every $x_t$ is distributed as it should be. Here are fifty thousand pixels that walk back from $T$ with $x_0 = 0.8$. The second claim rejects walks whose steps have another variance; we computed the variance that these would end with by iterating {eq}`eq:total-variance` through the thousand steps.
 
 # %% tags=["nbval-check-output"]
 t = torch.arange(1, T + 1)
@@ -722,7 +722,7 @@ claim(
 #
 # ## Any earlier time
 #
-# Nothing above needed $t - 1$ and $t$ to be neighbors. Take a time $u < t$ in the place of $t - 1$. By {eq}`eq:leap` the walk from $x_u$ to $x_t$ looks like one step, with $\bar\alpha_t/\bar\alpha_u$ in the place of $\alpha_t$ and the noise variance $1 - \bar\alpha_t/\bar\alpha_u$ in the place of $\beta_t$. The two relations that the algebra used hold again: the second replacement is 1 minus the first, as $\beta_t = 1 - \alpha_t$, and $(\bar\alpha_t/\bar\alpha_u)\,\bar\alpha_u = \bar\alpha_t$, as $\alpha_t\bar\alpha_{t-1} = \bar\alpha_t$. And the noise after $u$ is independent of $x_0$ and $x_u$, so the Markov property holds too. Every line can be repeated with these replacements:
+# Nothing above needed $t - 1$ and $t$ to be neighbors. Take a time $u < t$ in place of $t - 1$. By {eq}`eq:leap` the walk from $x_u$ to $x_t$ looks like one step, with $\bar\alpha_t/\bar\alpha_u$ in place of $\alpha_t$ and the noise variance $1 - \bar\alpha_t/\bar\alpha_u$ in place of $\beta_t$. The two relations that the algebra used hold again: the second replacement is 1 minus the first, as $\beta_t = 1 - \alpha_t$, and $(\bar\alpha_t/\bar\alpha_u)\,\bar\alpha_u = \bar\alpha_t$, as $\alpha_t\bar\alpha_{t-1} = \bar\alpha_t$. And the noise after $u$ is independent of $x_0$ and $x_u$, so the Markov property holds too. Every line can be repeated with these replacements:
 #
 # $$
 # \begin{aligned}
@@ -803,7 +803,7 @@ claim(
     },
 )
 
-# %% tags=["figure"] mystnb={"image": {"alt": "The picture from the beginning, gray walks and thirty vermillion walks through the gate, now with a shaded lens between the start at 0.8 and the gate at t = 300, minus 0.6. The lens is closed at both ends and about plus and minus 0.7 wide in the middle. A solid line runs down its middle. Nearly all vermillion paths stay within the lens."}, "figure": {"name": "fig-lens", "caption": "The first figure again, with the mean of {eq}`eq:posterior-leap` for $t = 300$ and every $u$ (line), and two standard deviations on either side (shaded). No path was used to draw the lens. It is closed at both ends, where nothing is left to know."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "The picture from the beginning, gray walks and thirty vermillion walks through the gate, now with a shaded lens between the start at 0.8 and the gate at t = 300, minus 0.6. The lens is closed at both ends and about plus and minus 0.9 wide where it is widest. A solid line runs down its middle. Nearly all vermillion paths stay within the lens."}, "figure": {"name": "fig-lens", "caption": "The first figure again, with the mean of {eq}`eq:posterior-leap` for $t = 300$ and every $u$ (line), and two standard deviations on either side (shaded). No path was used to draw the lens. It is closed at both ends, where nothing is left to know."}}
 ends = [look_back(0.8, -0.6, 300, u) for u in range(0, 300, 4)]
 center = torch.stack([mu for mu, _ in ends] + [torch.tensor(-0.6)])
 spread = torch.stack([v for _, v in ends] + [torch.tensor(0.0)]).sqrt()
@@ -968,7 +968,7 @@ for t in (2, 500, 1000):
 # %% [markdown]
 # *Early.* The first steps are special, because the whole way since $x_0$ is as short as the last step. At $t = 2$ both witnesses are about equally good: $x_0$ pulls with 0.545, and $\tilde\beta_2$ is less than half of $\beta_2$. At $t = 10$ the pull of $x_0$ has fallen to 0.147.
 #
-# *Late.* By $t = 100$ the single step is short compared with the way since $x_0$, and one witness is far better than the other. It is $x_t$ that tells where $x_{t-1}$ was, and $x_0$ pulls with one or two percent. Then $(1 - \bar\alpha_{t-1})/(1 - \bar\alpha_t)$ is close to 1, and $\tilde\beta_t$ close to $\beta_t$. But this small pull must not be dropped. It is the only part of the step that knows the picture, and there are hundreds of such steps.
+# *Late.* By $t = 100$ the single step is short compared with the way since $x_0$, and one witness is far better than the other. It is $x_t$ that tells where $x_{t-1}$ was, and $x_0$ pulls with one or two percent. Then $(1 - \bar\alpha_{t-1})/(1 - \bar\alpha_t)$ is close to 1, and $\tilde\beta_t$ close to $\beta_t$. But this small pull must not be dropped. It adds what $x_t$ lacks of the picture, and there are hundreds of such steps.
 #
 # *The sum.* It is sometimes said that $\tilde\mu_t$ is a weighted average of $x_0$ and $x_t$. Then its two factors would have to sum to 1. At $t = 500$ they sum to 0.99718, and at $T$ to 0.99008. In {eq}`eq:pull` the weights $1 - g_t$ and $g_t$ do sum to 1, but what they average is $\sqrt{\bar\alpha_{t-1}}\,x_0$ and $x_t/\sqrt{\alpha_t}$. For the sum of the factors themselves, write again $A = \sqrt{\bar\alpha_{t-1}}$ and $k = \sqrt{\alpha_t}$. Multiply out; collect in pairs; take out $A + k$; split the denominator; and cancel $1 - kA$:
 #
@@ -989,7 +989,7 @@ for t in (2, 500, 1000):
 # \frac{\sqrt{\bar\alpha_{t-1}}\,\beta_t + \sqrt{\alpha_t}\,(1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t} = \frac{\sqrt{\bar\alpha_{t-1}} + \sqrt{\alpha_t}}{1 + \sqrt{\bar\alpha_t}} .
 # $$ (eq:coefficient-sum)
 #
-# What is missing to 1 is $(1 - A)(1 - k)/(1 + kA)$: put both on one denominator, and $1 + kA - A - k = (1 - A)(1 - k)$. It is positive from $t = 2$ on, and small because $1 - k$ is. In one step nobody would notice; a program that sets the second factor to one minus the first makes this error in every step.
+# The shortfall from 1 is $(1 - A)(1 - k)/(1 + kA)$: put both on one denominator, and $1 + kA - A - k = (1 - A)(1 - k)$. It is positive from $t = 2$ on, and small because $1 - k$ is. In one step nobody would notice; a program that sets the second factor to one minus the first makes this error in every step.
 
 # %% tags=["claim"]
 lines = [
@@ -1127,13 +1127,13 @@ explorable(
 )
 
 # %% [markdown]
-# The pulls are equal where the signal-to-noise ratio at $u$ is twice that at $t$. That is {eq}`eq:pull` with $u$ in the place of $t - 1$: the pull of $x_t$ is $\mathrm{SNR}(t)/\mathrm{SNR}(u)$. After one step from $t = 500$ the pull of $x_0$ is 0.011, as in the table above: drag it from end to end, and the posterior hardly moves.
+# The pulls are equal where the signal-to-noise ratio at $u$ is twice that at $t$. That is {eq}`eq:pull` with $u$ in place of $t - 1$: the pull of $x_t$ is $\mathrm{SNR}(t)/\mathrm{SNR}(u)$. After one step from $t = 500$ the pull of $x_0$ is 0.011, as in the table above: drag it from end to end, and the posterior hardly moves.
 #
 # ## Where tutorials go wrong
 #
-# A sampler uses the posterior with a guess in the place of $x_0$. To see what a slip does to its samples, we take data for which the best guess is known: a mixture {eq}`def:mixture` of two components of equal weight, at $-1$ and $1$, each of width 0.2. The best guess is the mean of $x_0$ given $x_t$, by {eq}`eq:best-guess` of chapter 8. The library has it as `exact_denoiser`, and here it is an instrument.
+# A sampler uses the posterior with a guess in place of $x_0$. To see what a slip does to its samples, we take data for which the best guess is known: a mixture {eq}`def:mixture` of two components of equal weight, at $-1$ and $1$, each of width 0.2. The best guess is the mean of $x_0$ given $x_t$, by {eq}`eq:best-guess` of chapter 8. The library has it as `exact_denoiser`, and here it is an instrument.
 #
-# Two thousand samples are drawn with each of five samplers, all from the same $x_T$ and with the same noises, so that only the slip differs. The first is right. The second has $\beta_t$ for $\tilde\beta_t$. Two subtract $\sqrt{1-\alpha_t}$ times all the noise, without fresh noise and with it. The last has $\bar\alpha_t$ in the place of $\bar\alpha_{t-1}$, in the mean too. For each we print the standard deviation of the samples, the width of the right hump, and the distance $W_1$ {eq}`def:wasserstein` from the mixture. Samples of the mixture itself are not at distance 0 either, as the first line says.
+# Two thousand samples are drawn with each of five samplers, all from the same $x_T$ and with the same noises, so that only the slip differs. The first is right. The second has $\beta_t$ for $\tilde\beta_t$. Two subtract $\sqrt{1-\alpha_t}$ times all the noise, without fresh noise and with it. The last has $\bar\alpha_t$ in place of $\bar\alpha_{t-1}$, in the mean too. For each we print the standard deviation of the samples, the width of the right hump, and the distance $W_1$ {eq}`def:wasserstein` from the mixture. Samples of the mixture itself are not at distance 0 either, as the first line says.
 
 # %%
 import numpy as np
@@ -1244,7 +1244,7 @@ print(f"noise at the end: {beta[1].sqrt():.2f}")
 # %% [markdown]
 # The next figure shows four of the runs, and the cell before it has exact numbers for the same slips. They are for a single hump, data $\mathcal N(0, 0.2^2)$, where the guess is linear in $x_t$ and the variance of the samples can be followed through the thousand steps without any draw.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Four histograms of samples over the true density of the mixture, two narrow peaks at minus 1 and 1. The right sampler and the one with the variance beta both fill the peaks. With root 1 minus alpha in front of the noise and no fresh noise, all samples are at 0. With fresh noise, two spikes at minus 1 and 1 that are far narrower and higher than the true peaks."}, "figure": {"name": "fig-runs", "caption": "What the slips do. Samples (green) over the density of the mixture (line). The variance $\\beta_t$ in the place of $\\tilde\\beta_t$ cannot be told from the right one by eye. Too much noise subtracted leaves one point (cut off at 3), or with fresh noise two spikes that are too narrow."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Four histograms of samples over the true density of the mixture, two narrow peaks at minus 1 and 1. The right sampler and the one with the variance beta both fill the peaks. With root 1 minus alpha in front of the noise and no fresh noise, all samples are at 0. With fresh noise, two spikes at minus 1 and 1 that are far narrower and higher than the true peaks."}, "figure": {"name": "fig-runs", "caption": "What the slips do. Samples (green) over the density of the mixture (line). The variance $\\beta_t$ in place of $\\tilde\\beta_t$ cannot be told from the right one by eye. Too much noise subtracted leaves one point (cut off at 3), or with fresh noise two spikes that are too narrow."}}
 shown = [
     "right",
     "variance β",
@@ -1273,7 +1273,7 @@ for ax in axes[1]:
 plt.show()
 
 # %% [markdown]
-# *A table shifted by nothing.* One listing builds its table of $\bar\alpha_{t-1}$ as `cat([1], alpha_bar[1:])`. The 1 is meant for $\bar\alpha_0$, and after it should come $\bar\alpha_1, \bar\alpha_2, \dots$; in a table that is counted from 0 this is `alpha_bar[:-1]`. With `[1:]` the first entry is replaced by 1, and nothing is shifted: from $t = 2$ on $\bar\alpha_t$ stands in both places of {eq}`eq:beta-tilde`, the fraction is 1, and $\tilde\beta_t = \beta_t$ exactly. The column *ratio* above has what is lost: a standard deviation too large by the factor 1.483 at $t = 2$, by 1.009 at $t = 100$, and by nothing that three digits show at $t = 500$. The samples hide it. With $\beta_t$ the hump has the width 0.2009, with $\tilde\beta_t$ 0.1963; the truth is 0.2. The slip happens to come closer, and {eq}`eq:reverse-variance` of chapter 5 says why: where the start is not known, $\tilde\beta_t$ is too small. No sample would have shown the mistake, but the claim at the end of this section does.
+# *A table shifted by nothing.* One listing builds its table of $\bar\alpha_{t-1}$ as `cat([1], alpha_bar[1:])`. The 1 is meant for $\bar\alpha_0$, and after it should come $\bar\alpha_1, \bar\alpha_2, \dots$; in a table that is counted from 0 this is `alpha_bar[:-1]`. With `[1:]` the first entry is replaced by 1, and nothing is shifted: from $t = 2$ on $\bar\alpha_t$ stands in both places of {eq}`eq:beta-tilde`, the fraction is 1, and $\tilde\beta_t = \beta_t$ exactly. The column *ratio* above has what is lost: a standard deviation too large by the factor 1.483 at $t = 2$, by 1.009 at $t = 100$, and by nothing that three digits show at $t = 500$. The samples hide it. With $\beta_t$ the hump has the width 0.2009, with $\tilde\beta_t$ 0.1963; the truth is 0.2. The slip happens to come closer, and {eq}`eq:reverse-variance` of chapter 5 says why: where the start is not known, $\tilde\beta_t$ is too small. Samples cannot reveal the mistake; the claim at the end of this section does.
 #
 # *The same table in the mean.* In that listing the mean is computed from the noise, {eq}`eq:mu-tilde-eps`, where $\bar\alpha_{t-1}$ does not appear. This was luck. Put the table into {eq}`eq:mu-tilde`, and the factor of $x_t$ becomes $\sqrt{\alpha_t}$, as if $x_t$ had nearly all the say, while that of $x_0$ is hardly changed. At $t = 2$ the two sum to 1.545, and the samples reach a standard deviation of hundreds, as the table shows. One and the same slip is invisible in one form of an equation and fatal in the other.
 #
@@ -1281,7 +1281,7 @@ plt.show()
 #
 # *The clean picture, by a slip.* To get $x_0$ from $x_t$ and the noise, one note writes $(x_t - (1 - \alpha_t)\,\bar\epsilon_t)/\sqrt{1-\bar\alpha_t}$, with the two factors of {eq}`eq:mu-tilde-eps` and none of the jump. For our mixture it misses $x_0$ by 22.50 at $t = 10$, by 2.24 at $t = 100$ and by 1.22 at $t = 500$, as a root mean square. The right one, solved from {eq}`eq:jump` above, misses by nothing.
 #
-# *Noise at the end.* The last step has $\tilde\beta_1 = 0$. A loop that adds $\sqrt{\beta_t}$ times fresh noise at every $t$ adds it to the finished picture too, here with standard deviation 0.01, a little more than one gray level of 256. It is no part of the model. The width becomes 0.2012.
+# *Noise at the end.* The last step has $\tilde\beta_1 = 0$. A loop that adds $\sqrt{\beta_t}$ times fresh noise at every $t$ adds it to the finished picture too, here with standard deviation 0.01, a little more than one gray level of 256. In the model, the variance of the last step belongs to the decoder (chapter 6 gives it one for the bound); a picture that is shown is better without it. The width becomes 0.2012.
 #
 # *Two posteriors in one.* Several texts write $q(x_{t-1} \mid x_t)$ where they mean $q(x_{t-1} \mid x_t, x_0)$. Only the second is normal with $\tilde\mu_t$ and $\tilde\beta_t$. The first is an average over all starts that could have led to $x_t$, {eq}`eq:reverse-average`; for our mixture it is a mixture again, {eq}`eq:reverse-mixture`.
 

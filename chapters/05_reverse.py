@@ -77,7 +77,7 @@ plt.show()
 # q(x_u \mid x_t) = \frac{q(x_t \mid x_u)\; q(x_u)}{q(x_t)} .
 # $$ (eq:reverse-bayes)
 #
-# The first factor we know. Compare the rest with {eq}`eq:bayes`, where everything was conditioned on $x_0$: in the place of $q(x_u \mid x_0)$, a Gaussian, there now stands $q(x_u)$, the distribution of noised *data*. That is the distribution we want to draw from. If we knew it, we would not need a model. So the reverse kernel contains the data, all of it, and a network will have to learn this part.
+# The first factor we know. Compare the rest with {eq}`eq:bayes`, where everything was conditioned on $x_0$: in place of $q(x_u \mid x_0)$, a Gaussian, there now stands $q(x_u)$, the distribution of noised *data*. Where $u = 0$ that is the distribution we want to draw from. If we knew it, we would not need a model. So the reverse kernel contains the data, all of it, and a network will have to learn this part.
 #
 # The claim walks forward: two million pairs from $x_0$ over $x_{100}$ to $x_{300}$. It counts how often $x_{300}$ falls between 0.4 and 0.6 and $x_{100}$, on the same path, below one of five thresholds. It compares these shares with {eq}`eq:reverse-bayes`, integrated over both. One wrong version leaves out the factor $q(x_u)$; it is what you get by solving $x_t = \sqrt\alpha\,x_u + \sqrt\beta\,\epsilon$ for $x_u$ as if $x_t$ told nothing about $\epsilon$.
 
@@ -188,7 +188,7 @@ claim(
 # x_u = c_0\,x_0 + c_t\,x_t + \sqrt{\tilde\beta}\;\epsilon .
 # $$
 #
-# Now hold $x_t$ fixed and let $x_0$ be random as $x_t$ leaves it. The term $c_t x_t$ is a constant and has no variance. The other two are independent, so their variances add, and a factor comes out squared:
+# Now hold $x_t$ fixed and let $x_0$ follow $q(x_0 \mid x_t)$. The term $c_t x_t$ is a constant and has no variance. The other two are independent, so their variances add, and a factor comes out squared:
 #
 # $$
 # \operatorname{Var}[x_u \mid x_t] = \tilde\beta + c_0^2\,\operatorname{Var}[x_0 \mid x_t] .
@@ -254,7 +254,7 @@ for t_, u_ in ((600, 599), (600, 500), (600, 100), (32, 31)):
 # \end{aligned}
 # $$
 #
-# The variance falls by the covariance squared over that same variance. Put both terms over one denominator, take out $v_{k,u}$, and use $v_{k,t} - \alpha\,v_{k,u} = \beta$:
+# The variance falls by the covariance squared over $v_{k,t}$. Put both terms over one denominator, take out $v_{k,u}$, and use $v_{k,t} - \alpha\,v_{k,u} = \beta$:
 #
 # $$
 # \begin{aligned}
@@ -287,7 +287,7 @@ claim(
 # w_k(x_t) = \frac{w_k\;\mathcal N\bigl(x_t;\ \sqrt{\bar\alpha_t}\,m_k,\ v_{k,t}\bigr)}{\sum_{j} w_j\;\mathcal N\bigl(x_t;\ \sqrt{\bar\alpha_t}\,m_j,\ v_{j,t}\bigr)} .
 # $$
 #
-# These are the *responsibilities* of the components for $x_t$. Sum over the cases, as in {eq}`eq:reverse-average` but with $k$ in the place of $x_0$, and the reverse kernel of a mixture is a mixture:
+# These are the *responsibilities* of the components for $x_t$. Sum over the cases, as in {eq}`eq:reverse-average` but with $k$ in place of $x_0$, and the reverse kernel of a mixture is a mixture:
 #
 # $$
 # \begin{gathered}
@@ -557,7 +557,7 @@ for t_, x_ in ((600, 0), (600, 2), (100, 0), (100, 0.05), (100, 0.5)):
     print(f"{t_} {x_:>5.2f}  {short[0]:>8} {kl_of[0]:>15.2f}")
 
 # %% [markdown]
-# From $t = 600$ the step may go back to about $u = 160$, where the humps have become too narrow for one Gaussian, and it hardly matters where you stand: $x_{600}$ is nearly all noise. From $t = 100$ it matters a lot. In the valley, at $x_t = 0$, you do not know to which hump to return, and a step to $u = 0$ is off by 0.79 nats. It is as much a little beside it. At $x_t = 0.5$ you know, and the Gaussian is good for a step of any length.
+# From $t = 600$ the step may go back to about $u = 160$, where the humps have become too narrow for one Gaussian, and it hardly matters where you stand: $x_{600}$ is nearly all noise. From $t = 100$ it matters a lot. In the valley, at $x_t = 0$, you do not know to which hump to return, and a step to $u = 0$ is off by 0.79 nats. Slightly to the side it is just as large. At $x_t = 0.5$ you know, and the Gaussian is good for a step of any length.
 #
 # ## Small steps
 #
@@ -769,7 +769,7 @@ claim(
 )
 
 # %% [markdown]
-# From {eq}`eq:reverse-width` we can read off when the true variance is larger than $\beta$. It is where $(1 + \beta(\log q)'')/\alpha > 1$, that is $1 + \beta(\log q)'' > 1 - \beta$, that is $(\log q)'' > -1$: where $\log q(x_t)$ is less curved than that of a standard normal number. Between two humps it is not even curved downwards.
+# From {eq}`eq:reverse-width` we can read off when the true variance is larger than $\beta$. It is where $(1 + \beta(\log q)'')/\alpha > 1$, that is $1 + \beta(\log q)'' > 1 - \beta$, that is $(\log q)'' > -1$: where $\log q(x_t)$ is less curved than that of a standard normal number. Between two humps that stand far enough apart it is not even curved downwards.
 #
 # ## How fast the gap closes
 #
@@ -1133,7 +1133,7 @@ print(f"of these, t = 2..10:     {parts[:9].sum():.3f} nats")
 print(f"standard deviation of step 10: {beta_t[10].sqrt():.3f}")
 
 # %% [markdown]
-# Nearly nine tenths of the cost sit in nine steps, whose noise has a standard deviation below 0.02. So the choice matters for the likelihood. In the samples it can hardly be seen: with $\beta_t$ chapter 4 found the hump 0.201 wide, with $\tilde\beta_t$ 0.196, and in the data it is 0.2. {cite:t}`nichol2021` let the network choose $\sigma_t^2$ between the two bounds, on a logarithmic scale, to improve the likelihood.
+# Nearly nine tenths of the cost sit in nine steps, whose noise has a standard deviation below 0.02. So the choice matters for the likelihood. In the samples it can hardly be seen: with $\beta_t$ chapter 4 found the hump 0.201 wide, with $\tilde\beta_t$ 0.196, and in the data it is 0.2. {cite:t}`nichol2021` let the network interpolate between the logarithms of the two bounds, to improve the likelihood.
 #
 # ## Many pixels
 #

@@ -7,7 +7,7 @@
 # %% [markdown]
 # # A bound that can be computed
 #
-# Two models draw digits. Which is better? Looking at what they draw does not settle it, because a model that has stored the collection draws perfect digits. A number would settle it: the probability that a model gives to pictures it has not seen. For a diffusion model this number is an integral over all paths that end at the picture, and nobody can do that integral. This chapter replaces it with a sum of $T + 1$ terms that we can compute, and measures what the replacement costs.
+# Two models draw digits. Which is better? Looking at what they draw does not settle it, because a model that has stored the collection draws perfect digits. A number that does not have this fault is the probability that a model gives to pictures it has not seen. For a diffusion model this number is an integral over all paths that end at the picture, and nobody can do that integral. This chapter replaces it with a sum of $T + 1$ terms that we can compute, and measures what the replacement costs.
 #
 # :::{admonition} At a glance
 # :class: glance
@@ -15,7 +15,7 @@
 # 50 minutes to read, longer with a pencil; it runs in about half a minute on a laptop's CPU, and needs no GPU. You need the noising kernel and the jump (chapter 2), the posterior $q(x_{t-1} \mid x_t, x_0)$ (chapter 4), the model's step (chapter 5), and the KL divergence of two normal distributions (chapter 1).
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Two panels of random paths over t, with t = 30 at the left and t = 0 at the right. Left: sixty paths of the model start anywhere between minus 2 and 2 and end in two bundles near minus 1 and 1; only a few, drawn thick, end within 0.05 of a cross at 0.9. Right: sixty paths drawn from the cross at 0.9 all end in it."}, "figure": {"name": "fig-paths", "caption": "Left: sixty paths of a model; to ask for the probability of the cross is to ask how many end there, and few do (thick). Right: sixty paths that were made from the cross by adding noise. They all pass where the answer is decided."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Two panels of random paths over t, with t = 30 at the left and t = 0 at the right. Left: sixty paths of the model start anywhere between minus 2 and 2 and end in two bundles near minus 1 and 1; only a few, drawn thick, end within 0.05 of a cross at 0.9. Right: sixty paths drawn from the cross at 0.9 all end in it."}, "figure": {"name": "fig-paths", "caption": "Left: sixty paths of a model; to ask for the probability of the cross is to ask how many end there, and few do (thick). Right: sixty paths that were made from the cross by adding noise. They all pass through the region that determines $p(x_0)$."}}
 import math
 from itertools import pairwise
 
@@ -90,7 +90,7 @@ plt.show()
 #
 # This is called the *likelihood* of $\theta$. It is the number that we want, as large as possible for the pictures of the collection. Because the pictures are independent, their likelihoods multiply, so we take logarithms and add. The average of $-\log p_\theta(x_0)$ over the pictures is a cost, in *nats* with the natural logarithm.
 #
-# Let us have a case where everything can be computed. The data is one number, drawn from the mixture {eq}`def:mixture` of two components at $\pm 1$ with the width $\varsigma = 0.2$. There are only $T = 3$ steps. The model's mean is the best there is: the posterior mean {eq}`eq:mu-tilde` with $\mathbb E[x_0 \mid x_t]$ in the place of $x_0$. For a mixture we have this exactly, as the mean of {eq}`eq:reverse-mixture` for $u = 0$. Its variance is $\sigma_t^2 = \beta_t$. Then {eq}`eq:evidence` is a threefold integral over numbers, and sums over a fine grid do it to all digits, because the integrand is smooth and vanishes at both ends.
+# Let us have a case where everything can be computed. The data is one number, drawn from the mixture {eq}`def:mixture` of two components at $\pm 1$ with the width $\varsigma = 0.2$. There are only $T = 3$ steps. The model's mean is the best there is: the posterior mean {eq}`eq:mu-tilde` with $\mathbb E[x_0 \mid x_t]$ in place of $x_0$. For a mixture we have this exactly, as the mean of {eq}`eq:reverse-mixture` for $u = 0$. Its variance is $\sigma_t^2 = \beta_t$. Then {eq}`eq:evidence` is a threefold integral over numbers, and sums over a fine grid do it to all digits, because the integrand is smooth and vanishes at both ends.
 
 
 # %%
@@ -873,13 +873,13 @@ for name, form in zip(("ratio", "KL form"), forms, strict=True):
     print(f"{name:8} mean {total.mean():.3f} ± {error:.3f}")
 
 # %% [markdown]
-# For each term alone, and for one $t$ at random, which is how training will use the bound, the KL form is less noisy by a factor of seven to eight. But look at the first row. Added along a whole walk, the plain ratio is the better estimate by far: a variance of 0.015 against 5.2. How can that be? {eq}`eq:gap` has the answer. For a model that is nearly the exact reverse, the ratio of a whole path is nearly $-\log p_\theta(x_0)$, whatever the path. Its terms fluctuate, but what one of them has too much, the next ones give back. The KL form averages each term by itself and breaks this balance.
+# For each term alone, and for one $t$ at random, which is how training will use the bound, the KL form is less noisy, by factors of 7.3 and 8.4. But look at the first row. Added along a whole walk, the plain ratio is the better estimate by far: a variance of 0.015 against 5.2. How can that be? {eq}`eq:gap` has the answer. For a model that is nearly the exact reverse, the ratio of a whole path is nearly $-\log p_\theta(x_0)$, whatever the path. Its terms fluctuate, but later terms compensate for earlier ones. The KL form averages each term separately and breaks this balance.
 #
 # Both columns estimate the same number. From here on we use the KL form, with a noise of its own for each term.
 #
 # ## Where log p is known
 #
-# How large is the gap? Average everything over the data. For a moment let $x_0$ be random too, drawn from the data's distribution $q(x_0)$. Multiply the ratio in {eq}`def:vlb` by $q(x_0)$ above and below; the numerator becomes the joint density $q(x_{0:T})$ of the noising, $q(x_0)$ below stays over, and the logarithm makes a difference of it:
+# How large is the gap? Average everything over the data. For a moment let $x_0$ be random too, drawn from the data's distribution $q(x_0)$. Multiply the ratio in {eq}`def:vlb` by $q(x_0)$ above and below; the numerator becomes the joint density $q(x_{0:T})$ of the noising, a $q(x_0)$ remains in the denominator, and its logarithm is subtracted:
 #
 # $$
 # \begin{aligned}
@@ -1185,7 +1185,7 @@ right.set(xlabel="$t/T$", ylabel="$T\\,L_{t-1}$ in nats")
 plt.show()
 
 # %% [markdown]
-# Ten times as many steps leave about a tenth of the excess. By {eq}`eq:same-variance` the variance of the true step differs from the model's by a share of order $\beta_t$, which is of order $1/T$; a KL divergence grows with the square of that, and there are $T$ steps. The single terms behave in two ways. At most times $L_{t-1}$ shrinks as $1/T$, because the same work is cut into more pieces, and their sum stays. Next to the data the sum grows, as more steps come closer to it, and $L_0$ falls by nearly as much. For $T = 1000$, half of the step terms' sum lies at $t \le 27$.
+# Ten times as many steps leave about a tenth of the excess. By {eq}`eq:same-variance` the variance of the true step differs from the model's by a share of order $\beta_t$, which is of order $1/T$; a KL divergence grows with the square of that, and there are $T$ steps. The single terms behave in two ways. At most times $L_{t-1}$ shrinks as $1/T$, because the same work is cut into more pieces, and their sum stays. Next to the data the sum grows, as more steps come closer to it, and $L_0$ falls by slightly more. For $T = 1000$, half of the step terms' sum lies at $t \le 27$.
 #
 # You can try this below, with the data and the variance of your choice.
 
@@ -1460,11 +1460,11 @@ half = int((L[1:-1].cumsum(0) < L[1:-1].sum() / 2).sum()) + 2
 print(f"half of the step terms' sum lies at t <= {half}")
 
 # %% [markdown]
-# Judged by the known digits, the memory wins by far. With $\tilde\beta_t$ its bound comes to 0.167 bits per dimension, and its true cost is $\log_2(1500)/64 = 0.165$. Most of the difference is the noise of a single draw for each term, since the posterior of a single point is what $\tilde\beta_t$ was made for. On new digits its bound is 1059 bits for each pixel. The bound has found out what no look at samples could: this model has learned nothing about digits that are not in its memory.
+# Judged by the known digits, the memory wins by far. With $\tilde\beta_t$ its bound comes to 0.167 bits per dimension, and its true cost is $\log_2(1500)/64 = 0.165$. Most of the difference is the noise of a single draw for each term, since the posterior of a single point is what $\tilde\beta_t$ was made for. On new digits its bound is 1059 bits for each pixel. The bound shows what the samples alone do not: this model has learned nothing about digits that are not in its memory.
 #
 # The model of single pixels would draw poor digits, since it does not know that strokes hang together. Yet with $\tilde\beta_t$ its bound is 2.541 bits per dimension on new digits, hardly more than the 2.522 on known ones, and much less than the 4.087 of knowing nothing. The bound lies about 0.1 bits above its true cost, because the true reverse step is a mixture of levels and the model's is one Gaussian.
 #
-# Note also which variance is better: for these two models it is $\tilde\beta_t$, and for the smooth densities above it was $\beta_t$. Data with levels is, at small $t$, a set of points. {cite:t}`nichol2021` let a network choose between the two. And $L_0$, which was $-3.19$ nats for a density, is now next to nothing. At $t = 1$ the noise has the standard deviation 0.01, a bin is 0.125 wide, and $x_1$ tells the level. The cost of saying which level it is has moved to the next steps: half of their sum lies at $t \le 41$.
+# Note also which variance is better: for these two models it is $\tilde\beta_t$, and for the smooth densities above it was $\beta_t$. Data with levels is, at small $t$, a set of points. {cite:t}`nichol2021` let a network interpolate between their logarithms. And $L_0$, which was $-3.19$ nats for a density, is now next to nothing. At $t = 1$ the noise has the standard deviation 0.01, a bin is 0.125 wide, and $x_1$ tells the level. The cost of saying which level it is has moved to the next steps: half of their sum lies at $t \le 41$.
 #
 # ## One t at a time
 #
@@ -1491,7 +1491,7 @@ claim(
 )
 
 # %% [markdown]
-# $L_0$ is not in this sum and is trained by itself, or with $t$ drawn from 1 to $T$ and $L_0$ as the term of $t = 1$. In {eq}`def:l-simple` both kinds of terms will have one form.
+# $L_0$ is not in this sum and is trained separately, or with $t$ drawn from 1 to $T$ and $L_0$ as the term of $t = 1$. In {eq}`def:l-simple` both kinds of terms will have one form.
 #
 # ## Where tutorials go wrong
 #
@@ -1531,15 +1531,15 @@ print(f"last bin closed: the levels add to {closed.sum():.3f}")
 #
 # *A sum of KLs from t = 1.* The bound is often written as $\sum_{t=1}^T \mathrm{KL}(\cdots)$. At $t = 1$ the first distribution has variance $\tilde\beta_1 = 0$, and the KL divergence is infinite. A program shows it as `inf`, or hides it behind a small constant added to the variance. The first term is $L_0$, which is of another kind.
 #
-# $L_0$ *forgotten.* Drawing $t$ from 2 to $T$ is right for the step terms, {eq}`eq:random-t`, but then a published objective leaves $L_0$ out. The rest says nothing about $-\log p_\theta(x_0)$, since $L_0$ may have either sign: for the mixture it is 3.698 nats where the bound is 0.511. Worse, nothing trains the network at $t = 1$. Also frequent is the mean in the place of the sum, here 0.0037 nats, less than the entropy.
+# $L_0$ *forgotten.* Drawing $t$ from 2 to $T$ is right for the step terms, {eq}`eq:random-t`, but then a published objective leaves $L_0$ out. The rest says nothing about $-\log p_\theta(x_0)$, since $L_0$ may have either sign: for the mixture it is 3.698 nats where the bound is 0.511. Worse, nothing trains the network at $t = 1$. Also frequent is the mean in place of the sum, here 0.0037 nats, less than the entropy.
 #
 # *The bound "decomposes into"* $L_{\mathrm{simple}}$. Several texts go from {eq}`eq:bound` to the mean squared error of the noise {eq}`def:l-simple` with an equals sign. In the bound this error has the weight {eq}`eq:eps-weight`, in that loss the weight one. The difference is not small: half of the step terms' sum lies at $t \le 18$, and the errors at these times make up 8.6 % of $L_{\mathrm{simple}}$.
 #
 # *The KL the other way round.* In {eq}`eq:bound` the fixed $q$ stands first, because the expectation is over $q$. Exchanged, the term $L_1$ of the small case is 1.764 nats instead of 0.578. The two agree only where the two distributions do, so at large $t$ nobody would notice.
 #
-# *Units.* The same result for the digits can be written as 2.53 bits per dimension, 1.75 nats per dimension, or 162 bits for a picture. A number without its unit cannot be compared. Even with the unit, a density on pixels from $-1$ to $1$ looks better by 6.99 bits per dimension than the same density on pixels from 0 to 255, and a density on either cannot be compared with a probability of levels.
+# *Units.* The same result for the digits can be written as 2.53 bits per dimension, 1.75 nats per dimension, or 162 bits for a picture. A number without its unit cannot be compared. Even with the unit, a density on pixels from $-1$ to $1$ looks better by 6.99 bits per dimension than the same density on pixels from 0 to 255, and a density on either is no probability of levels: the two compare only where the density hardly changes within a level.
 #
-# *The last bin closed.* If the bins of black and white end half a step beyond $\pm 1$, the probabilities of the levels do not add to 1. In the claim above they add to 0.887. Ink on the border is then charged for what lies outside, the more the noisier the model's last step is.
+# *The last bin closed.* If the bins of black and white end half a step beyond $\pm 1$, the probabilities of the levels do not add to 1. In the claim above they add to 0.887. Black and white pixels then lose the tail's probability, the more the noisier the model's last step is.
 #
 # ## Exercises
 #
@@ -1586,7 +1586,7 @@ check.rescaled(rescaled)
 # :class: dropdown
 # :::
 #
-# By {eq}`eq:rescale` each dimension costs $\log 127.5 = 4.848$ nats more on the larger scale, that is $2.948$ nats, and divided by $\log 2$ this is 4.25 bits. On that scale the width of a level is 1, so the density is about the probability of a level, and the number can be compared with a discretized bound.
+# By {eq}`eq:rescale` each dimension costs $\log 127.5 = 4.848$ nats more on the larger scale, that is $2.948$ nats, and divided by $\log 2$ this is 4.25 bits. On that scale the width of a level is 1, so where the density hardly changes within a level it is about that level's probability, and the number can be compared with a discretized bound.
 
 # %% tags=["solution", "nbval-check-output"]
 rescaled = (-1.9 + math.log(127.5)) / math.log(2)
@@ -1617,7 +1617,7 @@ check.prior_bits(prior_bits)
 # :class: dropdown
 # :::
 #
-# $q(x_T \mid x_0)$ has the mean $\sqrt{\bar\alpha_T}\,x_0$ and the variance $1 - \bar\alpha_T$; the KL of it from $\mathcal N(0, 1)$ is $\tfrac12\bigl(\bar\alpha_T x_0^2 - \bar\alpha_T - \log(1 - \bar\alpha_T)\bigr)$ in each pixel. For the digits it is $2 \cdot 10^{-5}$ bits per dimension. With $\beta_T = 0.002$, a published slip, it is 0.24: every picture pays a quarter of a bit per pixel for what is left of it at the end, and no training can take that back.
+# $q(x_T \mid x_0)$ has the mean $\sqrt{\bar\alpha_T}\,x_0$ and the variance $1 - \bar\alpha_T$; the KL of it from $\mathcal N(0, 1)$ is $\tfrac12\bigl(\bar\alpha_T x_0^2 - \bar\alpha_T - \log(1 - \bar\alpha_T)\bigr)$ in each pixel. For the digits it is $2 \cdot 10^{-5}$ bits per dimension. With $\beta_T = 0.002$, a published slip, it is 0.24: every picture pays a quarter of a bit per pixel for what is left of it at the end. What $x_T$ tells about the picture comes back, since the later terms need not pay for it again. That $x_T$ is not distributed like the noise that sampling begins with is lost, and no training takes it back.
 
 
 # %% tags=["solution", "nbval-check-output"]
@@ -1668,7 +1668,7 @@ print(f"L_1 {L_1:.4f}  L_0 {L_0:.4f}  entropy {entropy:.4f}")
 # :::{exercise} Too sure
 # :label: ex-too-sure
 #
-# Let all $\beta_t$ be one tiny number $\beta$. Near the data, $1 - \bar\alpha_t \approx t\beta$, hence $\tilde\beta_t \approx \beta\,(t-1)/t$. For smooth data the true reverse variance there is about $\beta$. By how many nats does the bound with $\sigma_t^2 = \tilde\beta_t$ exceed the one with $\sigma_t^2 = \beta$, in one dimension, added over $t = 2, 3, \dots$? Use {eq}`eq:average-step`: the KL divergence of two normal distributions with the same mean, the true variance $\beta$ first. Sum a million terms and recognize the number.
+# Let all $\beta_t$ be one tiny number $\beta$. Near the data, $1 - \bar\alpha_t \approx t\beta$, hence $\tilde\beta_t \approx \beta\,(t-1)/t$. For smooth data the true reverse variance there is about $\beta$. By how many nats does the bound with $\sigma_t^2 = \tilde\beta_t$ exceed the one with $\sigma_t^2 = \beta$, in one dimension, added over $t = 2, 3, \dots$? Use {eq}`eq:kl-1d` with the same mean in both, the true variance $\beta$ first. Sum a million terms and recognize the number.
 # :::
 
 # %%

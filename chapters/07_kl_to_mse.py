@@ -72,7 +72,7 @@ plt.show()
 # \phantom{\mathrm{KL}} = \frac{(\tilde\mu - \mu_\theta)^2}{2\sigma^2} + \frac{\tilde\beta}{2\sigma^2} - \frac12 + \frac12\log\frac{\sigma^2}{\tilde\beta} .
 # $$
 #
-# The last three terms have a factor $\frac12$ in common, and turning the fraction in a logarithm over changes its sign:
+# The last three terms have a factor $\frac12$ in common, and inverting the fraction flips the logarithm's sign:
 #
 # $$
 # \phantom{\mathrm{KL}} = \frac{(\tilde\mu - \mu_\theta)^2}{2\sigma^2} + \frac12\Bigl(\frac{\tilde\beta}{\sigma^2} - 1 - \log\frac{\tilde\beta}{\sigma^2}\Bigr) .
@@ -145,7 +145,7 @@ bits = constant.sum() / torch.log(torch.tensor(2.0))
 print(f"all t: {bits:.3f} bits a pixel")
 
 # %% [markdown]
-# With $\sigma_t^2 = \beta_t$ the constant matters only at the smallest $t$, where $\tilde\beta_t$ is much smaller than $\beta_t$: 0.12 nats for each pixel at $t = 2$, and $8.3 \cdot 10^{-5}$ at $t = 100$. Over all steps it adds up to 0.486 bits a pixel. That is the price of this choice in the bound, before any network has made any error.
+# With $\sigma_t^2 = \beta_t$ the constant matters only at the smallest $t$, where $\tilde\beta_t$ is much smaller than $\beta_t$: 0.12 nats for each pixel at $t = 2$, and $8.3 \cdot 10^{-5}$ at $t = 100$. Over all steps it adds up to 0.486 bits a pixel. That is what this choice adds to the bound of a network that guesses every picture perfectly. No network does, and for the error that remains {eq}`eq:average-step` charges less with $\beta_t$: for the smooth data of chapter 6 it was the cheaper choice.
 #
 # ## A mean is a guess of the picture
 #
@@ -295,7 +295,7 @@ claim(
 )
 
 # %% [markdown]
-# So the divergence at $t$ is half of the SNR that the step has lost, times how badly the model guesses the picture. {cite:t}`kingma2021` build their account of diffusion models on it. It also says what all steps together can cost. Suppose that the model's guess is off by the same squared length at each $t$. Then the weights add up, and in their sum each SNR but the first and the last appears once with a plus and once with a minus:
+# So the divergence at $t$ is half the drop in SNR times the squared error of $\hat x_0$. {cite:t}`kingma2021` build their account of diffusion models on it. It also says what all steps together can cost. Suppose that the model's guess is off by the same squared length at each $t$. Then the weights add up, and in their sum each SNR but the first and the last appears once with a plus and once with a minus:
 #
 # $$
 # \sum_{t=2}^{T}\frac12\bigl(\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\bigr) = \frac12\bigl(\mathrm{SNR}(1) - \mathrm{SNR}(T)\bigr) .
@@ -668,7 +668,7 @@ plt.show()
 # %% [markdown]
 # The bound spends 18.4 % of its weight on the nine steps up to $t = 10$, $L_{\mathrm{simple}}$ 0.9 %. So the simple loss turns attention away from the last touches, where $x_t$ already looks like the picture, to the times at which it must be made. Seen from the picture instead of the noise it is the same: by {eq}`eq:error-ratio`, $L_{\mathrm{simple}}$ is a squared error of $\hat x_0$ with the weight $\mathrm{SNR}(t)$, where the bound has half a difference of SNRs. {cite:t}`ho2020` report better-looking pictures with it, and a slightly worse bound.
 #
-# Is that allowed? Think of a network that could answer any $x_t$ at any $t$ with any picture, independently of all other answers. Then the error at each $t$ could be made as small as possible by itself, and multiplying it by a positive weight would not change where its minimum is. All weights would lead to the same network, the conditional mean of chapter 8 {eq}`eq:best-guess`. The weights matter because a real network has one set of parameters for all $t$, cannot be best everywhere, and has to be told where errors count.
+# Is that allowed? Think of a network that could answer any $x_t$ at any $t$ with any picture, independently of all other answers. Then the error at each $t$ could be made as small as possible separately, and multiplying it by a positive weight would not change where its minimum is. All weights would lead to the same network, the conditional mean of chapter 8 {eq}`eq:best-guess`. The weights matter because a real network has one set of parameters for all $t$, cannot be best everywhere, and has to be told where errors count.
 #
 # ## One network for all times
 #
@@ -710,7 +710,7 @@ claim(
 # \theta_* = \frac{\langle s_t\rangle}{\langle V_t\rangle} .
 # $$ (eq:shared-theta)
 #
-# At one $t$ alone, the best $\theta$ would be $s_t/V_t$. One note writes the training objective as an expectation over $t$ of the *minimizers*, $\mathbb E_t\bigl[\arg\min_\theta \dots\bigr]$. Read literally, that is an average of a thousand parameters, each found for one $t$ by itself. The claim minimizes the mean loss by Newton's method, with derivatives from autograd, and rejects that reading.
+# At one $t$ alone, the best $\theta$ would be $s_t/V_t$. One note writes the training objective as an expectation over $t$ of the *minimizers*, $\mathbb E_t\bigl[\arg\min_\theta \dots\bigr]$. Read literally, that is an average of a thousand parameters, each found for one $t$ alone. The claim minimizes the mean loss by Newton's method, with derivatives from autograd, and rejects that reading.
 
 # %% tags=["claim"]
 theta = torch.tensor(3.0, requires_grad=True)
@@ -803,7 +803,7 @@ claim(
 # v = a\,\bar\epsilon_t - s\,x_0 .
 # $$ (def:v)
 #
-# The formula has a picture. Since $a^2 + s^2 = 1$, there is an angle $\phi$ with $a = \cos\phi$ and $s = \sin\phi$. It starts at 0 for $t = 0$ and comes close to a right angle at $T$. Then $x_t = \cos\phi\;x_0 + \sin\phi\;\bar\epsilon_t$ moves on an arc from the picture to the noise, and $v = -\sin\phi\;x_0 + \cos\phi\;\bar\epsilon_t$ is $x_t$ with $\phi + 90°$ in the place of $\phi$. It is the direction in which $x_t$ moves when $\phi$ grows: its *velocity*, hence the letter. Written with a matrix, the pair $(x_t, v)$ is the pair $(x_0, \bar\epsilon_t)$, turned:
+# The formula has a picture. Since $a^2 + s^2 = 1$, there is an angle $\phi$ with $a = \cos\phi$ and $s = \sin\phi$. It starts at 0 for $t = 0$ and comes close to a right angle at $T$. Then $x_t = \cos\phi\;x_0 + \sin\phi\;\bar\epsilon_t$ moves on an arc from the picture to the noise, and $v = -\sin\phi\;x_0 + \cos\phi\;\bar\epsilon_t$ is $x_t$ with $\phi + 90°$ in place of $\phi$. It is the direction in which $x_t$ moves when $\phi$ grows: its *velocity*, hence the letter. Written with a matrix, the pair $(x_t, v)$ is the pair $(x_0, \bar\epsilon_t)$, turned:
 #
 # $$
 # \begin{pmatrix} x_t\\ v\end{pmatrix} = \begin{pmatrix} a & s\\ -s & a\end{pmatrix}\begin{pmatrix} x_0\\ \bar\epsilon_t\end{pmatrix} .
@@ -1119,7 +1119,7 @@ s_over_a = (1 / snr[1]).sqrt()
 print(f"t = 1 untrained: {s_over_a:.4f} stays in x_0")
 
 # %% [markdown]
-# *One weight for both errors.* After deriving $\frac12\bigl(\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\bigr)$ for the error of $\hat x_0$, one note goes over to the noise and keeps the weight. The factor $1/\mathrm{SNR}(t)$ of {eq}`eq:error-ratio` is lost. The table has the symptom: for 64 pixels whose noise is off by 0.1, the divergence computed from the two Gaussians at $t = 500$ is $3.5\cdot 10^{-3}$ nats, the published weight makes it $3.0\cdot 10^{-4}$; at $t = 2$ they are 0.38 and 1700. Who trains with that weight spends 94.7 % of it on nine steps.
+# *One weight for both errors.* After deriving $\frac12\bigl(\mathrm{SNR}(t-1) - \mathrm{SNR}(t)\bigr)$ for the error of $\hat x_0$, one note goes over to the noise and keeps the weight. The factor $1/\mathrm{SNR}(t)$ of {eq}`eq:error-ratio` is lost. The table has the symptom: for 64 pixels whose noise is off by 0.1, the divergence computed from the two Gaussians at $t = 500$ is $3.5\cdot 10^{-3}$ nats, the published weight makes it $3.0\cdot 10^{-4}$; at $t = 2$ they are 0.38 and 1700. A training with that weight spends 94.7 % of it on nine steps.
 #
 # *No bars.* With $1 - \alpha_t$ for $1 - \bar\alpha_t$ in {eq}`eq:eps-weight` the weight at $\sigma_t^2 = \beta_t$ becomes $1/(2\alpha_t)$, about one half at every $t$. At $t = 500$ that is 0.505 instead of 0.0055. Only the shape shows it: it is flat, and it looks like an explanation of $L_{\mathrm{simple}}$. It is none.
 #
@@ -1206,7 +1206,7 @@ for name, optimizer, rate in (
 print("\n".join(lines))
 
 # %% [markdown]
-# With Adam nothing changes to four digits. With gradient descent the summed loss overflows. A sum in the loss is therefore no mistake by itself, only a value that cannot be compared with other people's until it is divided by $d$, and a learning rate that cannot be copied. In the bound it *is* the sum: divide it by $d$ only to report bits per dimension.
+# With Adam nothing changes to four digits. With gradient descent the summed loss overflows. A sum in the loss is therefore no mistake in itself, only a value that cannot be compared with other people's until it is divided by $d$, and a learning rate that cannot be copied. In the bound it *is* the sum: divide it by $d$ only to report bits per dimension.
 #
 # ## Exercises
 #

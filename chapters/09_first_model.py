@@ -7,7 +7,7 @@
 # %% [markdown]
 # # A first model
 #
-# We can noise data, and we know what one step back should look like if the noise were known. We know a loss, and how small it can get. What we do not have yet is a model. This chapter trains one, on points in the plane, in a fraction of a minute, and then takes it apart. Does it draw what it should? If its samples are off, whose fault is it: the start, the number of steps, the variance of a step, or the network? In the plane each of these can be switched on by itself, because the best possible network is known there.
+# We can noise data, and we know what one step back should look like if the noise were known. We know a loss, and how small it can get. What we do not have yet is a model. This chapter trains one, on points in the plane, in a fraction of a minute, and then takes it apart. Does it draw what it should? If its samples are off, whose fault is it: the start, the number of steps, the variance of a step, or the network? In the plane the best possible network is known, so the network can be taken out, and the rest examined without it.
 #
 # :::{admonition} At a glance
 # :class: glance
@@ -87,7 +87,7 @@ clouds(
 # \operatorname{Var}[x] = \frac{r^2}{2} + \varsigma^2 .
 # $$ (eq:ring-variance)
 #
-# The second coordinate has sines in the place of cosines, and the same variance. The claim compares with half a million drawn points.
+# The second coordinate has sines in place of cosines, and the same variance. The claim compares with half a million drawn points.
 
 # %%
 from ddpm_lib.course.claims import claim, mean, variance
@@ -312,7 +312,7 @@ for first in (0, 100, 1000, 2900):
 # %% [markdown]
 # ## Is my loss right?
 #
-# The loss falls from 1 to about 0.21 and stays there, and that is all that most people ever see of a training. Is 0.21 good? By itself the number means nothing. Part of $\epsilon$ cannot be known from $x_t$, and chapter 8 computed how large that part is: it is the *floor*, the loss of the best denoiser $\epsilon^*(x_t, t) = \mathbb E[\epsilon \mid x_t]$. Write $\hat\epsilon$ for the network's answer. Chapter 8 split the loss of any answer in one coordinate, {eq}`eq:loss-floor`; sum it over the coordinates:
+# The loss falls from 1 to about 0.21, ever more slowly, and that is all that most people ever see of a training. Is 0.21 good? By itself the number means nothing. Part of $\epsilon$ cannot be known from $x_t$, and chapter 8 computed how large that part is: it is the *floor*, the loss of the best denoiser $\epsilon^*(x_t, t) = \mathbb E[\epsilon \mid x_t]$. Write $\hat\epsilon$ for the network's answer. Chapter 8 split the loss of any answer in one coordinate, {eq}`eq:loss-floor`; sum it over the coordinates:
 #
 # $$
 # \underbrace{\mathbb E\lVert\epsilon - \hat\epsilon\rVert^2}_{\text{loss}} = \underbrace{\mathbb E\lVert\epsilon - \epsilon^*\rVert^2}_{\text{floor}} + \underbrace{\mathbb E\lVert\epsilon^* - \hat\epsilon\rVert^2}_{\text{own error}} .
@@ -441,7 +441,7 @@ claim(
 # %% [markdown]
 # So a network can be judged at every $t$ by the distance of its loss from the floor. The figure does it for ours.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Loss against t from 1 to 200, on a logarithmic scale. A solid line, the floor, falls from about 1 at t = 1 to about a half at t = 15, rises a little until t = 30, and then falls, below one ten-thousandth at t = 200. Dots for the network lie on the line, except at the right end, where they stay above it. A dashed line, the network's own error, lies far below the floor for most of the way and meets the dots at the right end."}, "figure": {"name": "fig-loss", "caption": "The loss of the trained network at each $t$ (dots) lies on the floor of chapter 8 (line). What the eye cannot see between the two is the network's own error, drawn by itself (dashed), the only part that more training could remove. Only near $t = T$, where almost nothing but noise is left to predict, is it larger than the floor."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Loss against t from 1 to 200, on a logarithmic scale. A solid line, the floor, falls from about 1 at t = 1 to about a half at t = 15, rises a little until t = 30, and then falls, below one ten-thousandth at t = 200. Dots for the network lie on the line, except at the right end, where they stay above it. A dashed line, the network's own error, lies far below the floor for most of the way and meets the dots at the right end."}, "figure": {"name": "fig-loss", "caption": "The loss of the trained network at each $t$ (dots) lies on the floor of chapter 8 (line). What the eye cannot see between the two is the network's own error, drawn separately (dashed), the only part that more training could remove. Only near $t = T$, where almost nothing but noise is left to predict, is it larger than the floor."}}
 torch.manual_seed(3)
 many = 500
 each = torch.arange(1, T + 1).repeat_interleave(many)
@@ -491,7 +491,7 @@ print(f"late batches: {late.min():.1f} to {late.max():.1f}")
 # \end{aligned}
 # $$ (def:algorithm-2)
 #
-# The first part of line 2 is the posterior mean {eq}`eq:mu-tilde-eps` of chapter 4, with the network's answer in the place of the noise. The second part is the noise of the model's step, with a variance $\sigma_t^2$ for which we have two candidates: $\beta_t$ and the smaller $\tilde\beta_t$ of {eq}`eq:beta-tilde`. At $t = 1$ there is no noise: what comes out is $x_0$, and noise on it would only be seen.
+# The first part of line 2 is the posterior mean {eq}`eq:mu-tilde-eps` of chapter 4, with the network's answer in place of the noise. The second part is the noise of the model's step, with a variance $\sigma_t^2$ for which we have two candidates: $\beta_t$ and the smaller $\tilde\beta_t$ of {eq}`eq:beta-tilde`. At $t = 1$ there is no noise: what comes out is $x_0$, and noise on it would only be seen.
 
 
 # %%
@@ -689,7 +689,7 @@ exactly = denoiser(schedule, student, diffusion.EPS, clip=None)
 #
 # *The steps.* The true $q(x_u \mid x_t)$ is no Gaussian, and the model's step is. To see this error alone, start from a true $x_T$ and give the sampler the exact denoiser. It vanishes as the steps become small, so we take 200 and 20 of them. With fewer steps, a step leads from $t$ to an earlier $u$ with the posterior {eq}`eq:posterior-leap` of chapter 4.
 #
-# *The variance.* Each step needs a $\sigma_t^2$, and neither $\beta_t$ nor $\tilde\beta_t$ is right. It only exists together with the steps, so we compare the two.
+# *The variance.* Each step needs a $\sigma_t^2$, and neither $\beta_t$ nor $\tilde\beta_t$ is right. It cannot be separated from the steps, so we run both variances.
 #
 # *The network.* It replaces the exact denoiser, in the run with the smallest other errors.
 
@@ -722,9 +722,9 @@ for name, var in both:
 # %% [markdown]
 # In the table β~ stands for $\tilde\beta_t$. Look at the distances first. Two draws of the data are 0.04 ± 0.01 apart, and no run is farther than 0.06: this instrument hardly tells them apart. Even a start that is wrong, 50 steps that leave a factor of 0.78 on the data, costs nothing. This ring forgives it: which cluster a point belongs to is decided by its direction from zero, and $\mathcal N(0, I)$ has all directions alike. Data whose clusters have unequal shares do not forgive it: {eq}`eq:start-weights` says how the shares move, and chapter 3 measured it.
 #
-# The width is the sharper instrument. With $\tilde\beta_t$ exact steps make the clusters too narrow, 0.92 of their width even with 200 steps; with $\beta_t$ they make them too wide, by 5 % with 200 steps and by 14 % with 20. The network adds more than either: its clusters are more than 1.2 times ($\tilde\beta_t$) and 1.3 times ($\beta_t$) as wide as those of the data. (The last digits of a training differ from computer to computer, so the table gives lower bounds for it.) At small $t$, where $\sigma_t$ is small and nothing later can repair it, its own error acts like noise that nobody ordered.
+# The width is the sharper instrument. With $\tilde\beta_t$ exact steps make the clusters too narrow, 0.92 of their width even with 200 steps; with $\beta_t$ they make them too wide, by 5 % with 200 steps and by 14 % with 20. The network adds more than either: its clusters are more than 1.2 times ($\tilde\beta_t$) and 1.3 times ($\beta_t$) as wide as those of the data. (The last digits of a training differ from computer to computer, so the table gives lower bounds for it.)
 #
-# So the network is the largest error here, then comes the variance, and the start cannot be seen. Look also at the last two rows. The variance that is further from right gives the better result, because the error of the variance and that of the network have opposite signs. Two errors that cancel are no reason for trust, and a better network would make that sampler worse.
+# So the network is the largest error here, then comes the variance, and the start cannot be seen. Look also at the last two rows. The variance that is further from right gives the better result, because the error of the variance and that of the network have opposite signs. Two errors that cancel are no reason for trust.
 #
 # ## Too narrow, by how much?
 #
@@ -812,7 +812,7 @@ for v in (width**2, 1.0):
         )
 
 # %% [markdown]
-# Which $\sigma_t^2$ would be right? If $V_t = D_t$, then $V_{t-1} = D_{t-1}$ requires $\sigma_t^2 = D_{t-1} - \alpha_t D_{t-1}^2/D_t$. Take out $D_{t-1}/D_t$, and what remains is $D_t - \alpha_t D_{t-1} = \beta_t$. So the right variance is $\beta_t D_{t-1}/D_t$. It is the variance {eq}`eq:hump-variance` of the true reverse step in chapter 5, which for $v = 0$, data that are a single point, is $\tilde\beta_t$ {eq}`eq:sigma-lower`, and for $v = 1$ is $\beta_t$ {eq}`eq:sigma-upper`. A cluster is nearly a point, seen from far away, and the whole ring has variance 1. So no choice suits both, and both choices err less when the steps are smaller.
+# Which $\sigma_t^2$ would be right? If $V_t = D_t$, then $V_{t-1} = D_{t-1}$ requires $\sigma_t^2 = D_{t-1} - \alpha_t D_{t-1}^2/D_t$. Take out $D_{t-1}/D_t$, and what remains is $D_t - \alpha_t D_{t-1} = \beta_t$. So the right variance is $\beta_t D_{t-1}/D_t$. It is the variance {eq}`eq:hump-variance` of the true reverse step in chapter 5, which for $v = 0$, data that are a single point, is $\tilde\beta_t$ {eq}`eq:sigma-lower`, and for $v = 1$ is $\beta_t$ {eq}`eq:sigma-upper`. A cluster is nearly a point, seen from far away, and the whole ring has variance 1. So neither $\beta_t$ nor $\tilde\beta_t$ suits both.
 
 # %% tags=["figure"] mystnb={"image": {"alt": "Two plots against the number of steps from 5 to 200, on a logarithmic axis. Left: the sliced distance to the data falls from about 0.2 at 5 steps towards a gray band at 0.02 to 0.03, the floor. The exact denoiser with beta reaches the band at 20 steps, with beta tilde it comes close to it at 50, and the network stays a little above both. Right: the relative width of the clusters. At 5 and 10 steps all are far too wide. From 20 steps on, squares for beta lie at or above 1 and come down to 1.05, and dots for beta tilde lie near 0.9; at 100 and 200 steps they lie near the two predicted curves. The network's triangles stay above 1.3."}, "figure": {"name": "fig-fewer-steps", "caption": "Samples with fewer steps. Left: the distance to the data; the band is the floor, four more draws of the data. Right: how wide the clusters come out, measured (dots) and predicted by {eq}`eq:sampler-variance` for a single cluster (lines). With few steps the prediction fails, because points between clusters are not yet decided."}}
 numbers = [5, 10, 20, 50, 100, 200]
@@ -1033,7 +1033,7 @@ for t in (20, 60, 120):
 #
 # *$z$ left out.* Sampling "without randomness" sounds tidy. The points end in the clusters, but on their inner side, with a standard deviation of 0.87 in place of 1, and four times the distance of the right program. {numref}`ex-collapse` shows the mechanism in its pure form, where nothing is left at all. (There is a right way to leave out $z$; it needs another mean, and chapter 17 has it.)
 #
-# *No bars in training.* With $\alpha_t$ in the place of $\bar\alpha_t$ in line 4, the student learns to remove a little noise from nearly clean points. Here that suffices: it sends every point to the nearest center, and by symmetry the centers get equal shares. The student is a formula, though, and knows what to answer everywhere. A real network that was trained so would have to judge inputs far noisier than any it has seen, and data less symmetric would show it too. A test by samples on our data would pass this mistake, and the claim under {eq}`def:algorithm-1` does not.
+# *No bars in training.* With $\alpha_t$ in place of $\bar\alpha_t$ in line 4, the student learns to remove a little noise from nearly clean points. Here that suffices: it sends every point to the nearest center, and by symmetry the centers get equal shares. The student is a formula, though, and knows what to answer everywhere. A real network that was trained so would have to judge inputs far noisier than any it has seen, and data less symmetric would show it too. A test by samples on our data would pass this mistake, and the claim under {eq}`def:algorithm-1` does not.
 #
 # *Not told $t$.* The blind student averages over all times that are likely for the point it sees. The standard deviation of its samples is 0.59, and two of three are strays.
 #
@@ -1139,7 +1139,7 @@ check.ratio_of_errors(ratio)
 # :::{exercise} A stride
 # :label: ex-stride
 #
-# Write line 2 of Algorithm 2 for a stride from $t$ to any earlier $u$, with the posterior's variance. At $u = 0$ there is no noise. One way: turn $\hat\epsilon$ into $\hat x_0$, and use the posterior {eq}`eq:posterior-leap`, with $1 - \bar\alpha_t/\bar\alpha_u$ in the place of $\beta_t$.
+# Write line 2 of Algorithm 2 for a stride from $t$ to any earlier $u$, with the posterior's variance. At $u = 0$ there is no noise. One way: turn $\hat\epsilon$ into $\hat x_0$, and use the posterior {eq}`eq:posterior-leap`, with $1 - \bar\alpha_t/\bar\alpha_u$ in place of $\beta_t$.
 # :::
 
 
@@ -1156,7 +1156,7 @@ check.stride(stride)
 # :class: dropdown
 # :::
 #
-# From $u$ to $t$ the forward direction takes $\bar\alpha_t/\bar\alpha_u$ where a single step takes $\alpha_t$ ({eq}`eq:leap`), so all formulas of the single step hold with it in the place of $\alpha_t$ and with $\bar\alpha_u$ in the place of $\bar\alpha_{t-1}$. At $u = 0$ the factor $1 - \bar\alpha_u$ is zero, and with it the weight of $x_t$ and the variance: the answer is $\hat x_0$, without a special case.
+# From $u$ to $t$ the forward direction takes $\bar\alpha_t/\bar\alpha_u$ where a single step takes $\alpha_t$ ({eq}`eq:leap`), so all formulas of the single step hold with it in place of $\alpha_t$ and with $\bar\alpha_u$ in place of $\bar\alpha_{t-1}$. At $u = 0$ the factor $1 - \bar\alpha_u$ is zero, and with it the weight of $x_t$ and the variance: the answer is $\hat x_0$, without a special case.
 
 
 # %% tags=["solution"]
@@ -1218,7 +1218,7 @@ check.other_target(factor)
 # :class: dropdown
 # :::
 #
-# The product must be the right one: $\sqrt{1-\alpha_t}$ times the factor is $\beta_t/\sqrt{1-\bar\alpha_t}$. With $1 - \alpha_t = \beta_t$ the factor is $\sqrt{\beta_t/(1-\bar\alpha_t)}$. That is the factor of {eq}`eq:step-noise-share`: the line is right for a network that was trained to predict $\epsilon_t$, the noise of the single step. Each half of the mistake is wrong by itself, and together they cancel. But $\epsilon_t$ is nearly unpredictable at large $t$, so such a network would learn from a target that is almost all noise.
+# The product must be the right one: $\sqrt{1-\alpha_t}$ times the factor is $\beta_t/\sqrt{1-\bar\alpha_t}$. With $1 - \alpha_t = \beta_t$ the factor is $\sqrt{\beta_t/(1-\bar\alpha_t)}$. That is the factor of {eq}`eq:step-noise-share`: the line is right for a network that was trained to predict $\epsilon_t$, the noise of the single step. Each half of the mistake is wrong alone, and together they cancel. But little of $\epsilon_t$ can be predicted at any $t$, so such a network would learn from a target that is mostly noise.
 
 
 # %% tags=["solution"]

@@ -337,7 +337,7 @@ axes[0].set_ylabel("similarity")
 plt.show()
 
 # %% [markdown]
-# With 50 hands the sum stays within 0.05 of the formula up to a distance of 100. At 1000 it is 0.08 lower: 50 cosines of large angles do not quite average out. The published slip has neither {eq}`eq:embedding-norm` nor {eq}`eq:embedding-product`: its vectors are not equally long, the similarity of two times depends on where they lie, and almost half of its entries say the same at all times, because their frequencies go on falling to about $10^{-8}$. A network trained with it works all the same, as we will see below. The loss does not show the slip. A look at the geometry does.
+# At the distances printed here up to 100, the sum of 50 hands stays within 0.05 of the formula. At 1000 it is 0.08 lower, and between the printed distances it can be as far off: 50 cosines of large angles do not quite average out. The published slip has neither {eq}`eq:embedding-norm` nor {eq}`eq:embedding-product`: its vectors are not equally long, the similarity of two times depends on where they lie, and almost half of its entries say the same at all times, because their frequencies go on falling to about $10^{-8}$. A network trained with it works all the same, as we will see below. The loss does not show the slip. A look at the geometry does.
 #
 # The last printed line is the price of $\Lambda = 10{,}000$ for $T = 1000$: 15 of 50 hands turn less than a quarter around. The slowest of them hardly move, and say next to nothing.
 #
@@ -349,7 +349,7 @@ plt.show()
 # \mathbb E\lVert e(t) - e(u)\rVert^2 = 2d \qquad \text{for all } t \neq u .
 # $$ (eq:table-distance)
 #
-# Nothing says that 500 is near 501. The network must learn for each time by itself what it could have learned once, and with $B$ pictures in a batch a row is drawn only $B/T$ times in a step, on average.
+# Nothing says that 500 is near 501. The network must learn for each time separately what it could have learned once, and with $B$ pictures in a batch a row is drawn only $B/T$ times in a step, on average.
 
 # %% tags=["claim"]
 from ddpm_lib.networks.embedding import Learned
@@ -412,7 +412,7 @@ print(
 # %% [markdown]
 # ## Where to put it: in every block
 #
-# Ho et al. put the time into every block of the network. A block has a *feature map* $h$ inside, a number $h_{cp}$ for each channel $c$ and pixel $p$. A small network of two layers turns $e(t)$ into one number $\delta_c$ for each channel, and that is added to all pixels of the channel: a *shift*. Then the block normalizes. Chapter 12 explains why, {eq}`eq:group-norm`; here it is enough what it does. The channels are divided into groups, and in each group $g$ the mean over all its channels and pixels is subtracted, and the result divided by the standard deviation. What becomes of the shift?
+# Ho et al. put the time into every block of the network. A block has a *feature map* $h$ inside, a number $h_{cp}$ for each channel $c$ and pixel $p$. A small network of two layers, which all blocks share, and one linear layer of the block turn $e(t)$ into one number $\delta_c$ for each channel, and that is added to all pixels of the channel: a *shift*. Then the block normalizes. Chapter 12 explains why, {eq}`eq:group-norm`; here it is enough what it does. The channels are divided into groups, and in each group $g$ the mean over all its channels and pixels is subtracted, and the result divided by the standard deviation. What becomes of the shift?
 #
 # Split $\delta_c$ into the mean of its group and the rest, $\delta_c = \bar\delta_g + (\delta_c - \bar\delta_g)$. The first part is the same for all numbers of the group. It raises their mean by $\bar\delta_g$ and does not change their standard deviation. So the normalization takes it out again:
 #
@@ -514,7 +514,7 @@ gap = (blind(test_x) - best).square().mean()
 print(f"floor {floor:.2f}, without t\nat least {gap:.2f} more")
 
 # %% [markdown]
-# The variants differ in one line each. `Number` is $t/T$ in the place of the embedding, and `Slip` the published frequencies. Around a single pixel the window of {eq}`eq:plane` is padding except in the middle, so the plane has one weight there in place of nine.
+# The variants differ in one line each. `Number` is $t/T$ in place of the embedding, and `Slip` the published frequencies. Around a single pixel the window of {eq}`eq:plane` is padding except in the middle, so the plane has one weight there in place of nine.
 
 
 # %%
@@ -615,7 +615,7 @@ ax.set_xticks(range(len(errors)), errors, rotation=20, fontsize=8)
 plt.show()
 
 # %% [markdown]
-# Without the time the network comes close to its bound: 12 hundredths, where at least 11 cannot be avoided. Everything that tells the time gets below half of that, to 4 or 5 on average. Highest of these is the table, as one would expect of rows that learn one by one in a short training, and with the same batches the sines with scale and shift are ahead of it with each of the three seeds. But look at the marks before you rank the others, since their order changes from seed to seed. A plain $t/T$ in the place of the sines is behind them with two seeds and ahead with one, and the published slip is ahead with two. This loss would not have shown you the slip.
+# Without the time the network comes close to its bound: 12 hundredths, where at least 11 cannot be avoided. Everything that tells the time gets below half of that, to 4 or 5 on average. Highest of these is the table, as one would expect of rows that learn one by one in a short training, and with the same batches the sines with scale and shift are ahead of it with each of the three seeds. But look at the marks before you rank the others, since their order changes from seed to seed. A plain $t/T$ in place of the sines is behind them with two seeds and ahead with one, and the published slip is ahead with two. This loss would not have shown you the slip.
 #
 # Why then all the mathematics? This experiment does not need it: it asks for an answer that changes smoothly over 200 times. A network that is trained for long on pictures may have use for finer differences, which we have not measured. Sines cost nothing, and their geometry can be tested exactly. We keep them, with scale and shift. What the experiment does say is worth remembering in a search for mistakes: a network whose error stays near the bound for "not told" has probably not been told.
 #

@@ -173,7 +173,7 @@ print(f"  dense:           {dense:.1e}")
 print(f"  3×3 convolution: {32 * 64 * 9}")
 
 # %% [markdown]
-# A billion weights against 18 thousand. And the convolution knows something that the dense layer would have to learn. Write $S$ for a shift of the picture by one pixel. We want "shift, then convolve" to be "convolve, then shift". To have no edge in the way, let the picture continue on its other side, as on a ring; then $(Sx)_j = x_{j-1}$ for every $j$. For stride 1, insert this into the definition, and read the sum again with $i - 1$ in the place of $i$:
+# A billion weights against 18 thousand. And the convolution knows something that the dense layer would have to learn. Write $S$ for a shift of the picture by one pixel. We want "shift, then convolve" to be "convolve, then shift". To have no edge in the way, let the picture continue on its other side, as on a ring; then $(Sx)_j = x_{j-1}$ for every $j$. For stride 1, insert this into the definition, and read the sum again with $i - 1$ in place of $i$:
 #
 # $$
 # \begin{aligned}
@@ -681,7 +681,7 @@ claim(
 # \mathbb E\Bigl[\frac1R\sum_m (y_m - \bar y)^2\Bigr] = \Bigl(1 - \frac1{s^2}\Bigr)\,V .
 # $$ (eq:pattern-power)
 #
-# With stride 2, three quarters of the power of the answer to a constant picture is pattern, and the kernel's width does not occur. The evenness of $k = 4$ is one of variances, over the draw of the weights. In a single network the pixels of the four kinds still use different weights. With repeated pixels all kinds use the same nine weights on a constant picture, and there is no pattern at all.
+# With stride 2, three quarters of the power of the answer to a constant picture is pattern, and the kernel's width does not occur. With $k = 4$ the variances are equal on average over the draw of the weights; in a single network the pixels of the four kinds still use different weights, and the pattern remains. With repeated pixels all kinds use the same nine weights on a constant picture, and there is no pattern at all.
 
 # %% tags=["claim"]
 flat = torch.ones(N, C, 4, 4)
@@ -710,7 +710,7 @@ for (up, k), square, share in zip(layers, squares, shares, strict=True):
     print(f"{name:<19}{v.max() / v.min():>6.1f}{share:>9.0%}")
 
 # %% [markdown]
-# The first column is the ratio of the largest variance to the smallest, 4 for the kernel of 3 and 1 for the others (up to the draw). The second is the share of the pattern. {cite:t}`odena2016`, who described these artifacts, advise to repeat pixels and convolve, and the table says why. Nothing here is destiny: both transposed layers can learn kernels without a pattern. Training has to find them, though, and by {eq}`eq:pattern-power` it starts equally far from them with either.
+# The first column is the ratio of the largest variance to the smallest, 4 for the kernel of 3 and 1 for the others (up to the draw). The second is the share of the pattern. {cite:t}`odena2016`, who described these artifacts, advise to repeat pixels and convolve, and the table says why. Nothing here is destiny: both transposed layers can learn kernels without a pattern. Training has to find them, though, and by {eq}`eq:pattern-power` both kernels start equally far from a pattern-free one.
 #
 # Smoothness has a price. A transposed convolution multiplies at the small size: each of its $CHW$ inputs writes a kernel into each of $C'$ channels, which takes $CHW \cdot C' k^2$ multiplications. The convolution behind repeated pixels works at the large size, and {eq}`eq:multiplications` makes that $C' \cdot 2H \cdot 2W \cdot C \cdot 9$. PyTorch counts for a picture of 14×14 pixels and 64 channels, which becomes one of 28×28 and 32.
 
@@ -795,7 +795,7 @@ class FirstUNet(nn.Module):
 
 
 # %% [markdown]
-# On the way up, each layer after a skip takes as many channels as its two inputs have together: `c_1 + c_1`, then `c_0 + c_0`. The library has the same network, with two loops and a list of skips in the place of our names. What is put on the list first is taken off last, so the sizes meet.
+# On the way up, each layer after a skip takes as many channels as its two inputs have together: `c_1 + c_1`, then `c_0 + c_0`. The library has the same network, with two loops and a list of skips in place of our names. What is put on the list first is taken off last, so the sizes meet.
 
 # %%
 import inspect
@@ -1172,7 +1172,7 @@ for name, group in nets.items():
 print(f"one factor, finest {alone[-1]:.1f}")
 
 # %% [markdown]
-# The digits are made of slow waves and have hardly any of the finest. So the finest waves of $x_t$ are nearly all noise, and all that a network has to do with them is to hand them through. With skips it does, and pays 0.1, as one factor does. Without, it pays 0.6, where nothing had to be decided. For the slow waves, which have to be divided between noise and stroke, it is 0.9 against 0.4. So the skips carry more than fine detail: without them 0.5 more of the noise is lost at either end. The network with skips has not learned much yet, either: only at the frequencies 0 and 2 is it clearly better than one factor each.
+# The digits are made of slow waves and have hardly any of the finest. So the finest waves of $x_t$ are nearly all noise, and all that a network has to do with them is to hand them through. With skips it does, and pays 0.1, as one factor does. Without, it pays 0.6, where nothing had to be decided. For the slow waves, which have to be divided between noise and stroke, it is 0.9 against 0.4. So after this short training the skips save more than fine detail: without them 0.5 more of the noise is lost for slow and for fine waves. The network with skips has not learned much yet, either: only at the frequencies 0 and 2 is it clearly better than one factor each.
 #
 # ## First digits
 #
@@ -1323,7 +1323,7 @@ print(f"with three halvings {receptive(deep)}")
 # %% [markdown]
 # The first block makes 128 channels where the second wants 256, so it stops there. Exchange the two numbers, as was meant, and it stops on the way up: a block there makes 1024 channels, the joined skip adds 2048, and the next block wants 1024. Count the channels *after* joining.
 #
-# *Nothing goes down.* The same listing has no layer that halves anything. With the channels repaired it would be a U in name only. All its convolutions work on 32×32 pixels, up to 2048 channels deep, and its way down alone costs 38.4 billion multiplications for one picture, where halving before each new block makes it 1.7 billion. And a pixel at the bottom would see 17 pixels of the 32, where with three halvings it sees the whole picture.
+# *Nothing goes down.* The same listing has no layer that halves anything. With the channels repaired it would be a U in name only. All its convolutions work on 32×32 pixels, up to 2048 channels deep, and its way down alone costs 38.4 billion multiplications for one picture, where blocks of the same channels after a halving each cost 1.7 billion (the halving layers come on top). And a pixel at the bottom would see 17 pixels of the 32, where with three halvings it sees the whole picture.
 #
 # *A bottom that is joined with itself.* Two listings put the output of every block on the list of skips, that of the last one as well, and take it off again right away. The first layer of the way up then gets $[x, x]$. Split its kernel into the part $w'$ for the first copy and the part $w''$ for the second. The sum over channels in {eq}`def:convolution` splits in the same way, and taps at the same place can be put together:
 #
@@ -1524,7 +1524,7 @@ check.any_size(at_any_size)
 # \end{aligned}
 # $$
 #
-# The price is in multiplications; the weights are for SiLU before a layer of $n$ taps. $L$ halvings need sizes that $2^L$ divides. The bottom sees furthest, the skips carry what belongs to each pixel alone. Count channels after joining, and put nothing on the list of skips that comes after the last halving.
+# The price is in multiplications; the weights are for SiLU before a layer of $n$ taps. $L$ halvings need sizes that $2^L$ divides. The bottom sees furthest, the skips carry noise that a pixel's neighbors do not predict. Count channels after joining, and put nothing on the list of skips that comes after the last halving.
 # :::
 #
 # Ten plain layers can draw digits, and they owe their start to carefully chosen weights. Chapter 12 builds a deeper network whose blocks keep themselves in order.

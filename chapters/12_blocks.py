@@ -15,7 +15,7 @@
 # 45 minutes to read, longer with a pencil; it runs in about half a minute on one core of a laptop's CPU. You need scale and shift from chapter 10 {eq}`def:scale-shift`, the convolutions {eq}`def:convolution` and skips {eq}`def:unet` of chapter 11, and that the variances of independent numbers add, as in {eq}`eq:variance-step`.
 # :::
 
-# %% tags=["figure"] mystnb={"image": {"alt": "The length of the gradient on a logarithmic axis against the number of layers it has passed, from 0 to 40. A dashed line for a plain stack with weights as torch draws them falls straight down, to less than one ten-billionth after 25 layers. A dotted line for a plain stack with larger weights falls slowly, to less than one thousandth after 40 layers. A solid line for residual blocks stays between one and three."}, "figure": {"name": "fig-depth", "caption": "The length of the gradient on its way from the output back through a stack of layers. In a plain stack (dashed) each layer multiplies it, and with the weights that PyTorch draws by itself hardly anything is left after twenty layers. Larger weights (dotted) slow the decay. Residual blocks (solid) need no such care."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "The length of the gradient on a logarithmic axis against the number of layers it has passed, from 0 to 40. A dashed line for a plain stack with weights as torch draws them falls straight down, to less than one ten-billionth after 25 layers. A dotted line for a plain stack with larger weights falls slowly, to less than one thousandth after 40 layers. A solid line for residual blocks stays between one and three."}, "figure": {"name": "fig-depth", "caption": "The length of the gradient on its way from the output back through a stack of layers. In a plain stack (dashed) each layer multiplies it, and with the weights that PyTorch draws hardly anything is left after twenty layers. Larger weights (dotted) slow the decay. Residual blocks (solid) need no such care."}}
 import matplotlib.pyplot as plt
 import torch
 from torch import nn
@@ -198,7 +198,7 @@ for name, J in (("plain", plain), ("residual", residual)):
 #
 # ## The sum grows
 #
-# What happens on the way forward? The same algebra, with $x$ in the place of $u$, says that variances add. Write $f$ for a branch. If its last layer has random weights of mean zero, $x_l$ and $f(x_l)$ are uncorrelated, and $\operatorname{Var}[x_{l+1}] = \operatorname{Var}[x_l] + \operatorname{Var}[f(x_l)]$. What comes of this depends on the branch. One of gain 1 answers with the variance that it is given, so each block doubles the variance. One that first divides its input by its standard deviation answers with variance 1 to anything, so each block adds 1. From $\operatorname{Var}[x_0] = 1$ we arrive at
+# What happens on the way forward? The same algebra, with $x$ in place of $u$, says that variances add. Write $f$ for a branch. If its last layer has random weights of mean zero, $x_l$ and $f(x_l)$ are uncorrelated, and $\operatorname{Var}[x_{l+1}] = \operatorname{Var}[x_l] + \operatorname{Var}[f(x_l)]$. What comes of this depends on the branch. One of gain 1 answers with the variance that it is given, so each block doubles the variance. One that first divides its input by its standard deviation answers with variance 1 to anything, so each block adds 1. From $\operatorname{Var}[x_0] = 1$ we arrive at
 #
 # $$
 # \operatorname{Var}[x_L] = \begin{cases} 2^L & f \text{ keeps the variance}\\ 1 + L & f \text{ normalizes first.} \end{cases}
@@ -239,7 +239,7 @@ claim(
 # %% [markdown]
 # ## Group normalization
 #
-# To normalize is to subtract a mean and divide by a standard deviation. The question is over which numbers the two are taken. A layer of a convolutional network holds a tensor of $B$ pictures with $C$ channels of $H \times W$ pixels. *Group normalization* {cite:p}`wu2018` splits the channels into $G$ groups and treats each group of each picture by itself. With $m$ and $v$ for the mean and the variance over the $n = (C/G)\,HW$ numbers of one group,
+# To normalize is to subtract a mean and divide by a standard deviation. The question is over which numbers the two are taken. A layer of a convolutional network holds a tensor of $B$ pictures with $C$ channels of $H \times W$ pixels. *Group normalization* {cite:p}`wu2018` splits the channels into $G$ groups and treats each group of each picture separately. With $m$ and $v$ for the mean and the variance over the $n = (C/G)\,HW$ numbers of one group,
 #
 # $$
 # \begin{aligned}
@@ -769,7 +769,7 @@ for step, names in enumerate(waves, start=1):
     print(f"step {step}: {sum(sizes[name] for name in names):>6,}")
 
 # %% [markdown]
-# In the first step only the head learns, 145 of 61,201 parameters. In the second the gradient passes through the head and reaches all that lies on shortcuts, and the ends of the branches. In the third it reaches everything. A test that looks for forgotten layers must wait for three steps.
+# In the first step only the head learns, 145 of 61,201 parameters. In the second the gradient passes through the head and reaches all that lies on shortcuts, and the ends of the branches. In the third it reaches everything. A test that looks for layers that are called but cut off must wait for three steps. A layer that is never called has no gradient at all, and shows after one.
 #
 # ## Attention
 #
@@ -997,7 +997,7 @@ for side, C in ((4, 48), (8, 24), (16, 64), (32, 32), (64, 32)):
 # %% [markdown]
 # ## The UNet
 #
-# All parts are there. We put them together in the U of {eq}`def:unet`, with blocks in the place of single convolutions. Number the levels from 0, the full size, to the bottom. Going down, a level applies its blocks, which gives $d_l$, and halves the size by a convolution of stride 2. What comes back from below is doubled in size, by repeating pixels and a convolution, for the reason of {eq}`eq:tap-variance`, set beside $d_l$ and passed through the level's blocks on the way up. So the U is a recursion. Write $U_l$ for everything from level $l$ downwards and back, and $b_l$ for what comes from below:
+# All parts are there. We put them together in the U of {eq}`def:unet`, with blocks in place of single convolutions. Number the levels from 0, the full size, to the bottom. Going down, a level applies its blocks, which gives $d_l$, and halves the size by a convolution of stride 2. What comes back from below is doubled in size, by repeating pixels and a convolution, for the reason of {eq}`eq:pattern-power`, set beside $d_l$ and passed through the level's blocks on the way up. So the U is a recursion. Write $U_l$ for everything from level $l$ downwards and back, and $b_l$ for what comes from below:
 #
 # $$
 # \begin{aligned}
@@ -1435,7 +1435,7 @@ for name, found in losses.items():
 #
 # What the experiment does not say is how it ends. A second is the beginning of a training, all variants share one learning rate, and an advantage of zero starts may vanish later, as one of attention may appear. On a GPU the same cell trains on MNIST, longer.
 #
-# BatchNorm learned as fast as the full network, so was the warning above empty? The loss is not where to look. We take the network that was just trained with BatchNorm and ask it for the noise in one picture at time $t$. In its training such a picture stood among others of random times. So the answer to measure against is that in training mode, among 31 pictures of random times, and the question is how far it moves when one thing changes. In the first row of the table the others get *other times*. In the second, still in training mode, the batch is of *one time*, the same $t$ for all 32. The third is *evaluation* mode with the averages that the training has left; there the others do not matter. The fourth is evaluation mode with averages *taken anew*, over 50 batches of random times, while the weights stand still. Each entry is a root mean square over two pictures and six draws of the others' times.
+# BatchNorm learned as fast as the full network, so was the warning above empty? The loss is not where to look. We take the network that was just trained with BatchNorm and ask it for the noise in one picture at time $t$. In its training such a picture stood among others of random times. Our reference is the training-mode answer, with 31 pictures at random times, and the question is how far it moves when one thing changes. In the first row of the table the others get *other times*. In the second, still in training mode, the batch is of *one time*, the same $t$ for all 32. The third is *evaluation* mode with the averages that the training has left; there the others do not matter. The fourth is evaluation mode with averages *taken anew*, over 50 batches of random times, while the weights stand still. Each entry is a root mean square over two pictures and six draws of the others' times.
 
 
 # %%
@@ -1644,7 +1644,7 @@ check.rooted(factor)
 # :::{exercise} Several heads
 # :label: ex-heads
 #
-# *Multi-head* attention cuts the $C$ channels of queries, keys and values into equal parts, the heads, runs attention in each by itself, and sets the answers beside each other again. Write it. You may use `attention` from above.
+# *Multi-head* attention cuts the $C$ channels of queries, keys and values into equal parts, the heads, runs attention in each, and sets the answers beside each other again. Write it. You may use `attention` from above.
 # :::
 
 

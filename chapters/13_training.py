@@ -241,7 +241,7 @@ for part in (
     )
 
 # %% [markdown]
-# Between step 1000 and step 2000 the mean falls from 0.16 to 0.14, about as much as two neighboring points of the curve differ. Whoever looks at it with bare eyes sees hardly anything happen. Still, that half of the training is not wasted, as the right panel of {numref}`fig-two-views` shows near $t = T$.
+# Between step 1000 and step 2000 the mean falls from 0.16 to 0.14, about as much as two neighboring points of the curve differ. By eye, nothing happens. Still, that half of the training is not wasted, as the right panel of {numref}`fig-two-views` shows near $t = T$.
 #
 # ## In which unit?
 #
@@ -439,7 +439,7 @@ claim(
 # \end{aligned}
 # $$
 #
-# The right end holds for any denoiser that was made without these digits. Ours were: the linear one, the memorizer and the model know nothing but the training pictures. So we have five numbers for each $t$: three references, and our model on pictures that it has seen and has not seen. All five get the same times and noises, and those about unseen digits the same digits, so the differences between them are known better than the losses themselves.
+# The right end holds for any denoiser that was made without these digits. Ours were: the linear one, the memorizer and the model know nothing but the training pictures. So we have five numbers for each $t$: three references, and our model on pictures that it has seen and has not seen. All five share times and noises, and those about unseen digits share the digits, so the differences between them are less noisy than the losses.
 
 
 # %%
@@ -793,7 +793,7 @@ claim(
 #
 # ### The learning rate
 #
-# The rate goes up on a line for $w$ of the $n$ steps, under half a cosine that falls from $\eta$ to zero:
+# The rate is a product: a line that rises to 1 over $w$ of the $n$ steps, times half a cosine that falls from $\eta$ to zero:
 #
 # $$
 # \eta_k = \eta\,\min\Bigl(1, \frac kw\Bigr)\cdot\frac12\Bigl(1 + \cos\frac{\pi(k-1)}{n}\Bigr) .
@@ -1036,7 +1036,7 @@ claim(
 )
 
 # %% [markdown]
-# None of the four would stop a program. The loss would go on as before, perhaps with a small bump, and the model would be another one. The generators are the worst of the four: who sets the seed at the start of each resumed run trains on the same batches and the same noises again and again.
+# None of the four stops a program, and each makes another model. The generators are easily forgotten: a program that sets its seed at the start of each resumed run trains on the same batches and the same noises again and again.
 #
 # ### Half the bits
 #
@@ -1194,7 +1194,7 @@ print(f"t from 0 to T − 1: mean up by {added:.3f}")
 #
 # *A summed loss with SGD.* Above: harmless under Adam, `nan` under plain descent. A program copied with its sum but not with its optimizer fails at once, and the cure is to divide by $d$.
 #
-# *The last weights in place of the average.* With a constant rate, as in most tutorials, the last weights have an own error of 0.068 and their average 0.043. Who averages must also sample from the average, and give it a memory that grows.
+# *The last weights in place of the average.* With a constant rate, as in most tutorials, the last weights have an own error of 0.068 and their average 0.043. If you average, sample from the average, and give it a memory that grows.
 #
 # *`eval()` and `no_grad()`.* Forgetting the first changes nothing in our network, exactly 0: it has no dropout and no batch statistics. With either of these it would change every sample. Forgetting the second changes no number at all, and in a sampling loop it keeps the whole history of a thousand network calls in memory.
 #

@@ -317,7 +317,7 @@ for t in (990, 700, 300, 20):
 # %% [markdown]
 # ## What clipping is for
 #
-# How wrong can $\hat x_0$ be? Suppose the network errs by $\delta$ in a pixel of $\hat\epsilon$. Then $\hat x_0$ is wrong by $\delta\,s/a$, by {eq}`eq:amplification`. And the step? In the right side of {eq}`eq:two-routes`, $\hat\epsilon + \delta$ in the place of $\hat\epsilon$ changes $x_{t-1}$ by
+# How wrong can $\hat x_0$ be? Suppose the network errs by $\delta$ in a pixel of $\hat\epsilon$. Then $\hat x_0$ is wrong by $\delta\,s/a$, by {eq}`eq:amplification`. And the step? In the right side of {eq}`eq:two-routes`, $\hat\epsilon + \delta$ in place of $\hat\epsilon$ changes $x_{t-1}$ by
 #
 # $$
 # \Delta x_{t-1} = -\frac{\beta_t}{s\,\sqrt{\alpha_t}}\;\delta .
@@ -382,7 +382,7 @@ print(f"factor at T, linear: {b / straight.alpha[T].sqrt():.2f}")
 print(f"error of ε̂ at T: {errors_at(T)[0] ** 0.5:.2f}")
 
 # %% [markdown]
-# At $t = T$ the network errs by about 0.03 in a pixel, as a root mean square: a loss of a thousandth, excellent. The first step multiplies this by 32. So after *one* step $x_{999}$ is wrong by about 1, as much as it contains noise. With a hundred strides the first one multiplies by 316, and $x_{990}$ is wrong by 10. No later step expects such an input.
+# At $t = T$ the network errs by about 0.03 in a pixel, as a root mean square: a loss of a thousandth. Beside the mean of 0.14 that looks excellent, but at $T$ the input is all but the noise itself, so nearly nothing is a good loss there. The first step multiplies the error by 32. So after *one* step $x_{999}$ is wrong by about 1, as much as it contains noise. With a hundred strides the first one multiplies by 316, and $x_{990}$ is wrong by 10. No later step expects such an input.
 #
 # With clipping, $\hat x_0$ is off by at most 2, since both it and the truth lie between $-1$ and $1$. The left side of {eq}`eq:two-routes` says what reaches the next picture: $\hat x_0$ enters with the factor $c_0 = \sqrt{\bar\alpha_u}\,\beta/(1-\bar\alpha_t)$ of {eq}`eq:posterior-leap`, where $\beta = 1 - \bar\alpha_t/\bar\alpha_u$. The factor is 0.0016 in the first single step and 0.016 in the first stride. So at worst the stride is wrong by 0.03, and without clipping it was 10.
 #
@@ -437,7 +437,7 @@ name_rows(
 # %% [markdown]
 # With nothing clipped, practically every value is outside the range. This depends on the schedule: with the linear one, {eq}`eq:linear`, the first factor is only 0.02, and the same error does no harm. It also depends on what is predicted: a network that predicts $x_0$ or $v$ has no factor $s/a$, by {eq}`eq:amplification`.
 #
-# And clipping $x_t$? The third row shows digits, and the table has nothing to say against them. Some are other digits than in the first row, though it is the same noise. Something has changed, but is it wrong? Let us look where everything is known.
+# And clipping $x_t$? The third row shows digits, and the table puts them inside its bands. Some are other digits than in the first row, though it is the same noise. Something has changed, but is it wrong? Let us look where everything is known.
 #
 # ## Clipping the wrong thing
 #
@@ -688,7 +688,7 @@ print(f"beta_2: {beta[2]:.0e}")
 # %% [markdown]
 # If the data were a point, $\beta_t$ would cost 0.4 bits for each pixel, and if they had unit variance, $\tilde\beta_t$ would cost 0.6. For our digits it is 0.1 bits for $\beta_t$ and 0.2 for $\tilde\beta_t$. Look where they come from: more than nine tenths of the latter are paid in steps 2 to 20. There the right variance lies between the two: at $t = 2$ it is 0.8 of $\beta_t$, and $\tilde\beta_t$ is 0.47 of $\beta_t$. At $t = 100$ even $\tilde\beta_t$ is 0.98 of $\beta_t$, and there is nothing left to choose.
 #
-# And the samples? With the same noise, in a hundred strides, the two variances give pictures that differ by less than 0.05 in a pixel, as a root mean square, six of 255 levels of gray. In all thousand steps, which we try with the sixteen digits of the first figure, it is less than 0.01, one level. The steps with the large disagreement are those in which hardly anything is added: $\beta_2$, of a single step, is about $5 \cdot 10^{-5}$. So the choice matters to those who count bits, and {cite:t}`nichol2021` let the network learn $v_t$ for that reason. For these pictures it does not matter.
+# And the samples? With the same noise, in a hundred strides, the two variances give pictures that differ by less than 0.05 in a pixel, as a root mean square, six of 255 levels of gray. In all thousand steps, which we try with the sixteen digits of the first figure, it is less than 0.01, one level. The steps with the large disagreement are those in which hardly anything is added: $\beta_2$, of a single step, is about $5 \cdot 10^{-5}$. So the choice matters to those who count bits, and {cite:t}`nichol2021` let the network learn $v_t$ for that reason. In the samples, over a hundred strides and more, it hardly shows.
 #
 # ## The last step
 #
@@ -844,7 +844,7 @@ name_rows(figure, ["$x_t$", *[f"end {i}" for i in range(1, 5)]])
 # %% [markdown]
 # At $t = 900$ nothing is decided: the forks differ as much as any two samples. At 700 seven tenths are open, at 500 four tenths, at 300 two, at 100 next to nothing. The two ends show the same digit in 0.1 of the pairs at 900, which is what chance gives with ten digits. At 700 it is 0.2, and at 500 0.6; at 300 the two agree in 0.8 of the pairs, and at 100 in 0.9. And the previews follow the forks, as {eq}`eq:fork` says, except near $T$. There the preview is *worse* than the average of all digits would be: at 900 its error is 1.1 of the variance. It is the factor $s/a$ once more, which the clipping has only bounded. This is why the lower row of {numref}`fig-picture-walk` begins with hard black and white patches.
 #
-# The same numbers tell what a sampler does that starts from a noised picture in the place of noise. From $t = 300$ eight tenths of the variance of what it returns were put in. That is a correction of a picture, and not a sample.
+# The same numbers tell what a sampler does that starts from a noised picture in place of noise. From $t = 300$ eight tenths of the variance of what it returns were put in. That is a correction of a picture, and not a sample.
 #
 # ## The film
 #
@@ -932,7 +932,7 @@ name_rows(figure, ["as it is", "stretched"])
 # \mathrm{byte}(x) = \operatorname{trunc}\bigl(127.5\,(x + 1)\bigr) \bmod 256 .
 # $$ (eq:wrap)
 #
-# At $x = 1.02$ the product is 257.55, and the byte is 1: the whitest pixel becomes black. At $x = -1.02$ it is $-2.55$, and the byte is 254. So clamp first, as `data.unscale` does, and round in the place of dropping the fraction.
+# At $x = 1.02$ the product is 257.55, and the byte is 1: the whitest pixel becomes black. At $x = -1.02$ it is $-2.55$, and the byte is 254. So clamp first, as `data.unscale` does, and round in place of dropping the fraction.
 
 # %% tags=["claim"]
 x = torch.tensor([-1.02, -1.0, -0.3, 0.0, 0.999, 1.02, 1.5]).double()
@@ -1222,7 +1222,7 @@ if device == "cpu":
 # %% [markdown]
 # For all 24 samples of each row the table has the variety, in units of that of the data, how many of the ten digits are among them, and the share of pixels outside $[-1, 1]$.
 #
-# *$\sigma_t^2$ in the place of $\sigma_t$.* With $\tilde\beta_t$ where its root belongs, each step adds far too little noise. Digits come out, and they look clean. Nothing in the second row of the figure would make anybody suspicious. The variety is lower, 0.8 where the right sampler has 0.9, but to see that takes many samples and something to compare them with. The claim under {eq}`def:picture-step` needs neither.
+# *$\sigma_t^2$ in place of $\sigma_t$.* With $\tilde\beta_t$ where its root belongs, each step adds far too little noise. Digits come out, and they look clean. Nothing in the second row of the figure would make anybody suspicious. The variety is lower, 0.8 where the right sampler has 0.9, but to see that takes many samples and something to compare them with. The claim under {eq}`def:picture-step` needs neither.
 #
 # *The coefficient $\sqrt{1-\alpha_t}$.* It is the published slip of chapter 9, which removes too much noise. Clipping holds the values together, so the samples are digits still, but look along the third row of the figure: the kinds have become few, 5 of ten digits where the right sampler draws 9. With $z$ left out as well, as it was published, all 24 samples are the same digit, and the variety is 0.0: they have collapsed.
 #
@@ -1230,7 +1230,7 @@ if device == "cpu":
 #
 # *$z$ in the last step.* With $\sigma_t^2 = \beta_t$ and 20 strides, the grain of {eq}`eq:last-noise`. Variety and kinds do not show it. But 24 % of the pixels lie outside $[-1, 1]$, where the right sampler has none.
 #
-# *$t$ upward.* A loop from 1 to $T$ asks the network for small noise where all is noise, and ends with noise. (Its kinds are those of the digits that are nearest to noise.)
+# *$t$ upward.* A loop from 1 to $T$ asks the network for small noise where all is noise, and ends with noise.
 #
 # *A start from a noised picture.* {numref}`fig-forks` has shown what comes out from $t = 300$: mostly what was put in.
 #

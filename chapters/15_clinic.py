@@ -7,7 +7,7 @@
 # %% [markdown]
 # # The debugging clinic
 #
-# A diffusion program with a mistake in it rarely stops. It trains, its loss falls, and it draws something. Where do you look then? Reading the code again finds what you already suspect. This chapter has another way: it feeds each part of the program something whose answer is known, and measures how far the part is off. With nineteen such checks you then walk through a ward of 23 programs. All but one have a bug that somebody has published, and nobody tells you which.
+# A diffusion program with a mistake in it rarely stops. It trains, its loss falls, and it draws something. Where do you look then? Reading the code again finds what you already suspect. This chapter has another way: it feeds each part of the program something whose answer is known, and measures how far the part is off. With nineteen such checks you then walk through a ward of 23 programs. All but one have a bug, of the kinds that published programs have had, and nobody tells you which.
 #
 # :::{admonition} At a glance
 # :class: glance
@@ -180,7 +180,7 @@ def seen_by_network(program, x_0, t, eps):
 # a' = \frac{\mathbb E[x_t\,x_0]}{\mathbb E[x_0^2]}, \qquad s'^2 = \mathbb E\bigl[(x_t - a' x_0)^2\bigr] .
 # $$ (eq:clinic-regression)
 #
-# Here and in the rest of the section, squares and products are per coordinate, and means go over the coordinates too. The claim measures both at $t = 25$ for the healthy loss. It divides by the known second moment of the data in the place of an estimated one; then $a'$ too is a mean of independent draws. Two of the wrong versions are published: the tables without bars, and without roots.
+# Here and in the rest of the section, squares and products are per coordinate, and means go over the coordinates too. The claim measures both at $t = 25$ for the healthy loss. It divides by the known second moment of the data in place of an estimated one; then $a'$ too is a mean of independent draws. Two of the wrong versions are published: the tables without bars, and without roots.
 
 # %%
 second = float(patterns().square().mean() + WIDTH**2)  # E[x_0²]
@@ -216,7 +216,7 @@ claim(
 # \frac{\alpha_T}{1-\alpha_T} = \frac{1-\beta_T}{\beta_T}
 # $$ (eq:clinic-no-bars)
 #
-# in the place of the tiny $\mathrm{SNR}(T)$ of {eq}`def:snr`. A last $\beta_T$ that is too small leaves a signal, and so does a number of steps that is lowered while the betas stay. For these two, $\sqrt{\bar\alpha_T}$ is close to $e^{-\frac12\sum_t\beta_t}$ by {eq}`eq:sum-of-betas`, and by {eq}`eq:linear-sum` the sum is proportional to $T$ and nearly proportional to $\beta_T$.
+# in place of the tiny $\mathrm{SNR}(T)$ of {eq}`def:snr`. A last $\beta_T$ that is too small leaves a signal, and so does a number of steps that is lowered while the betas stay. For these two, $\sqrt{\bar\alpha_T}$ is close to $e^{-\frac12\sum_t\beta_t}$ by {eq}`eq:sum-of-betas`, and by {eq}`eq:linear-sum` the sum is proportional to $T$ and nearly proportional to $\beta_T$.
 
 # %% tags=["claim"]
 from ddpm_lib.schedules import linear
@@ -414,7 +414,7 @@ print(f"the library's check says the same: {same}")
 # %% [markdown]
 # ## What does the network use?
 #
-# A network gets $x_t$ and $t$. Whether it uses them can be asked by changing one thing and watching the answer. Change $t$ alone, with the random generator set back: if the answer stays, $t$ does not arrive. Change nothing: if the answer differs, the network draws random numbers. Add one color to all pixels: if the answer stays, the network is blind to color. Send a gradient back: if a weight gets none at all, the answer does not depend on it. (The converse fails: where a norm takes a weight's effect away, rounding errors still send it a gradient.) All four take milliseconds, and they are done on a network that has trained for a few steps, because at the start the last layers are zero {eq}`eq:zero-init`, and nothing arrives anywhere. In the code `_noised` makes $x_t$ as a healthy training does, and `_told` is the time that the network is told with it: 40, or as large a share of the way where a program has other than 100 steps.
+# A network gets $x_t$ and $t$. Whether it uses them can be asked by changing one thing and watching the answer. Change $t$ alone, with the random generator set back: if the answer stays, $t$ does not arrive. Change nothing: if the answer differs, the network draws random numbers. Add one color to all pixels: if the answer stays, the network is blind to color. Send a gradient back: if a weight gets none at all, the answer does not depend on it. (The converse fails: behind a norm that cancels a weight, rounding still leaves a tiny gradient.) All four take milliseconds, and they are done on a network that has trained for a few steps, because at the start the last layers are zero {eq}`eq:zero-init`, and nothing arrives anywhere. In the code `_noised` makes $x_t$ as a healthy training does, and `_told` is the time that the network is told with it: $t = 40$, rescaled to the program's $T$.
 
 # %%
 for check in (examine.t_matters, examine.unreached):
@@ -559,7 +559,7 @@ claim(
 # V_{t-1} = \frac{1}{\alpha_t}\Bigl(1 - \frac{\sqrt{\beta_t}\,s_t}{D_t}\Bigr)^2 V_t + \sigma_t^2 .
 # $$ (eq:clinic-coefficient)
 #
-# The right coefficient has $\beta_t$ in the place of $\sqrt{\beta_t}\,s_t$. Where $\beta_t$ is small and $s_t$ is near 1, that is many times too much noise taken away in every step.
+# The right coefficient has $\beta_t$ in place of $\sqrt{\beta_t}\,s_t$. Where $\beta_t$ is small and $s_t$ is near 1, that is many times too much noise taken away in every step.
 
 
 # %%

@@ -54,7 +54,7 @@ grid(torch.cat([test[:10], x[:10], train[near]]), rows=3)
 #
 # ## Moving one distribution onto another
 #
-# Think of $q$ as a heap of sand and of $p$ as another one. To turn one into the other, each grain at $x$ goes to some place $y$. A plan that says how is a joint distribution of $x$ and $y$ whose marginals are the two heaps, a *coupling*. Let a way of length $\ell$ cost $\ell^2$. The squared Wasserstein-2 distance is the cost of the cheapest plan:
+# Think of $q$ as a heap of sand and of $p$ as another one. To turn one into the other, each grain at $x$ goes to some place $y$. A plan that says how is a joint distribution of $x$ and $y$ whose marginals are the two heaps, a *coupling*. Moving a grain by $\ell$ costs $\ell^2$. The squared Wasserstein-2 distance is the cost of the cheapest plan:
 #
 # $$
 # W_2^2(q, p) = \min_{\text{couplings}}\ \mathbb E\,\lVert x - y\rVert^2 .
@@ -179,7 +179,7 @@ claim(
 # \max \operatorname{tr} K = \sum_i \sigma_i = \operatorname{tr}\bigl(C_1^{1/2}C_2\,C_1^{1/2}\bigr)^{1/2} .
 # $$ (eq:fd-bound)
 #
-# The claim does not believe it. It looks for the best plan by itself: among the plans $y' = R^\top x'$ with a rotation $R$, gradient ascent finds the largest trace.
+# The claim looks for the best plan without this argument: among the plans $y' = R^\top x'$ with a rotation $R$, gradient ascent finds the largest trace.
 
 
 # %%
@@ -799,7 +799,7 @@ claim(
 #
 # ## Copies
 #
-# Which FD does a model get that has learned its training pictures by heart? We have such a model. Chapter 8 found the exact denoiser of a collection, {eq}`eq:set-guess`: the guess of $x_0$ is an average of the training pictures, weighted by how well each explains $x_t$. Put it into the sampler.
+# What FD does a model get that has learned its training pictures by heart? We have such a model. Chapter 8 found the exact denoiser of a collection, {eq}`eq:set-guess`: the guess of $x_0$ is an average of the training pictures, weighted by how well each explains $x_t$. Put it into the sampler.
 
 # %%
 from ddpm_lib import sampling, schedules
@@ -849,7 +849,7 @@ farther = mine.median() > news.median()
 print("  farther than theirs, by median:", bool(farther))
 
 # %% [markdown]
-# The model that only copies has an FD at the floor, better than ours: FD cannot tell learning by heart from learning. The distance to the nearest training picture can. It has a natural yardstick, the same distance for pictures that were kept apart. A model that copies is below it, here at zero. Ours is above: its samples are farther from the training pictures than new digits are. They are no copies. Whether all of them are digits is a question for precision.
+# The model that only copies has an FD at the floor, better than ours: FD cannot tell learning by heart from learning. The distance to the nearest training picture can. It has a natural yardstick, the same distance for pictures that were kept apart. A model that copies is below it, here at zero. Ours is above: its samples are farther from the training pictures than new digits are. So they are no exact copies, and hardly changed ones either; a copy that is shifted by a pixel lies farther away than a new digit, and would pass. (Chapter 13 has stronger evidence: the loss on pictures that were kept apart.) Whether all of them are digits is a question for precision.
 #
 # ## Bits
 #
@@ -1101,7 +1101,7 @@ fell = casts[-1, 1].mean().abs() < casts[0, 1].mean() / 3
 print("averaged cast falls to a third:", bool(fell))
 
 # %% [markdown]
-# Two parts can be told apart. The averaged weights show a cast that falls with training: at first the network has not learned the color yet. The weights as they are jump around it, in 25 steps more than four times as far as the averages do: that is noise of the last few steps, and averaging smooths it. A mean of a hundred pictures has a small error bar, and the largest of the late casts is more than five of them. The report's checkpoints, after few epochs, can have both parts.
+# Two parts can be told apart. The averaged weights show a cast that falls with training: at first the average lags behind a network that has learned the color. The weights as they are jump around it, in 25 steps more than four times as far as the averages do: that is noise of the last few steps, and averaging smooths it. A mean of a hundred pictures has a small error bar, and the largest of the late casts is more than five of them. The report's checkpoints, after few epochs, can have both parts.
 #
 # Is the jumping part the constant error, as we said? Then we can predict it without a single sample. Show a network the $x_t$ of a hundred pictures of the data. A perfect network answers the mean of $\epsilon$ given $x_t$, and by the tower rule of chapter 8 its errors $\hat\epsilon - \epsilon$ have the mean 0. So their mean for a real network, for each color over pictures and pixels, is its constant error $b_t$. It enters {eq}`eq:bias-gain` inside the sum. The sampler goes in 20 long steps from $t$ to $u$. Such a step has $\alpha = \bar\alpha_t/\bar\alpha_u$, the product of the $\alpha$ that it passes {eq}`eq:leap`, and $\beta = 1 - \alpha$. And $\lambda$ is 64 times the variance of the pictures' mean in that color.
 
@@ -1179,7 +1179,7 @@ claim(
 )
 
 # %% [markdown]
-# So choosing the best of six promises a gain of $1.27\,\sigma$ that nobody made. The report's six values have the mean 227 and the standard deviation 21. Luck alone promises 27 below the mean, and the best is 22 below: no more than six equally good checkpoints would show. Now take our model, one and the same, and measure it six times with a hundred pictures each. The next cells also have the other slips of this list.
+# So choosing the best of six makes it look $1.27\,\sigma$ better than it is. The report's six values have the mean 227 and the standard deviation 21. Luck alone promises 27 below the mean, and the best is 22 below. Six equally good checkpoints of such a scatter would show as much. (Whether they were equally good, the same six values cannot tell: the scatter is taken from them.) Now take our model, one and the same, and measure it six times with a hundred pictures each. The next cells also have the other slips of this list.
 
 # %% tags=["nbval-check-output"]
 report = [257.68, 214.59, 246.37, 211.25, 205.01, 228.97]
@@ -1238,7 +1238,7 @@ print(f"  without them below 0.1: {bool(cut[2] < 0.1)}")
 #
 # *Another network, other numbers.* A classifier that differs in its seed and the length of its training has other features, and gives another number. Published FIDs are comparable only for the same file of weights.
 #
-# *Another resizing.* Real digits, enlarged to twice the size and reduced again, look nearly the same and are farther from real digits than our samples are. A careless resize, or none where the reference had one, can cost more than the model does. (`evaluation.inception` hands bytes to a network that resizes by itself, the same way for all.)
+# *Another resizing.* Real digits, enlarged to twice the size and reduced again, look nearly the same and are farther from real digits than our samples are. A careless resize, or none where the reference had one, can cost more than the model does. (`evaluation.inception` hands bytes to a network that does the resizing, the same way for all.)
 #
 # *A number without a reason.* Without a single three, real digits also score worse than our model. FD sees such a loss, but cannot say whether something is missing or made up. Precision and recall ask the two questions apart. In the table, precision stays what it was: nothing is made up. Recall is lower by about the threes' share of the data, a tenth, and among the threes themselves it falls from nearly all to almost none.
 #
