@@ -8,6 +8,7 @@ their comments, docstrings and layout differ, wherever they lie.
 import ast
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
@@ -38,7 +39,9 @@ def fingerprint(files: Iterable[Path]) -> str:
     """Changes when files are added or removed, or when one of them means something else."""
     digest = hashlib.sha256()
     for name, path in sorted((_name(path), path) for path in files):
-        digest.update(f"{name}\n{hashlib.sha256(_meaning(path)).hexdigest()}\n".encode())
+        content = path.read_bytes()
+        meaning = _meaning(content) if path.suffix == ".py" else content
+        digest.update(f"{name}\n{hashlib.sha256(meaning).hexdigest()}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -65,32 +68,41 @@ def module_files(name: str) -> list[Path]:
 
 def _used_by(source: str, folder: Path, opened: Opened) -> set[Path]:
     """What one source uses directly."""
+    modules, calls = _mentions(source)
+    files = {file for name in modules for file in module_files(name)}
+    for function, name in calls:
+        if function == "with_name":  # Path(__file__).with_name(name)
+            files |= {path for path in (folder / name,) if path.is_file()}
+        elif function in opened:
+            files |= set(opened[function](name))
+    return files
+
+
+@cache
+def _mentions(source: str) -> tuple[set[str], set[tuple[str, str]]]:
+    """The modules that a source imports; the calls with a literal as their first argument."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
-        return set()  # running it will report that, with the line
-    files = {file for _, name in imports(tree) for file in module_files(name)}
+        return set(), set()  # running it will report that, with the line
+    calls = set()
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Attribute(attr="with_name"), args=[ast.Constant(str(name))]):
-                files |= {path for path in (folder / name,) if path.is_file()}
             case ast.Call(
                 func=ast.Name(id=function) | ast.Attribute(attr=function),
                 args=[ast.Constant(str(name)), *_],
-            ) if function in opened:
-                files |= set(opened[function](name))
-    return files
+            ):
+                calls.add((function, name))
+    return {name for _, name in imports(tree)}, calls
 
 
 def _name(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix() if path.is_relative_to(PACKAGE) else path.name
 
 
-def _meaning(path: Path) -> bytes:
-    """The syntax of Python without docstrings, unless it reads them; else the bytes."""
-    content = path.read_bytes()
-    if path.suffix != ".py":
-        return content
+@cache
+def _meaning(content: bytes) -> bytes:
+    """The syntax of Python without docstrings, unless it reads them."""
     tree = ast.parse(content)
     if b"__doc__" not in content:
         tree = _WithoutDocstrings().visit(tree)
