@@ -22,6 +22,7 @@ ORDER = [
     "networks",
     "sampling",
     "training",
+    "sources",
     "downloads",
     "data",
     "checkpoints",
@@ -35,6 +36,7 @@ ORDER = [
     "course.quantization",
     "course.clinic",
     "course.checks",
+    "course.scripts",
     "course.explore",
     "course.live",
     "course.panels",
@@ -48,6 +50,7 @@ CORE = {
     "networks": set[str](),
     "sampling": {"schedules", "diffusion"},
     "training": {"schedules", "diffusion"},
+    "sources": set[str](),
     "course.claims": set[str](),
 }
 HEAVY = ["sklearn", "matplotlib", "ipywidgets", "pooch", "PIL", "accelerate", "tqdm"]

@@ -15,7 +15,6 @@ import struct
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -23,11 +22,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 
-FOLDERS = (
-    Path(__file__).parent / "explorables",  # in an installed package
-    Path(__file__).parents[2] / "book" / "explorables",  # in the repository
-)
-IMPORT = r'^import \{[^}\n]*\} from "\./(\w+)\.js";\n'
+from ddpm_lib.course import scripts
+
 STILL_BYTES = 60_000  # a page has several, and telephones read them too
 
 
@@ -53,8 +49,7 @@ def explorable(
     for what, text in (("alt", alt), ("caption", caption)):
         if not text.strip():
             raise ValueError(f"{name}: {what} is empty: say in a sentence what the figure shows")
-    folder = _folder()
-    script, style = _script_and_style(folder, name)
+    script, style = _script_and_style(name)
     # "<" becomes an escape, so that no text in the data can end the script.
     values = json.dumps(data, default=_packed, allow_nan=False).replace("<", "\\u003c")
     picture = _picture(still, alt)
@@ -78,54 +73,32 @@ mount("{key}", {name}, {values});
     return Explorable(name, alt, source)
 
 
-def _folder() -> Path:
-    for folder in FOLDERS:
-        if folder.is_dir():
-            return folder
-    raise FileNotFoundError(
-        "the files of the explorables are neither in "
-        + " nor in ".join(str(folder) for folder in FOLDERS)
-        + ": install ddpm_lib from its wheel, or from a whole clone of the repository"
-    )
-
-
-def _script_and_style(folder: Path, name: str) -> tuple[str, str]:
-    """One explorable and all that it imports, joined to be the body of one function; their style.
-
-    What all share is in explorables.css, and what a module alone needs in a .css of its name.
-    """
-    sources = {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.js")}
-    names = sorted(stem for stem, source in sources.items() if f"export function {stem}(" in source)
-    if name not in names:
-        raise ValueError(f"no explorable is named {name!r}; there are: {', '.join(names)}")
-    needed = _with_imports(name, sources)
-    script = "\n".join(_classic(module, sources[module]) for module in needed)
+def _script_and_style(name: str) -> tuple[str, str]:
+    """One explorable with all that it imports, joined to be the body of one function; its style."""
+    texts = {path: path.read_text(encoding="utf-8") for path in scripts.files(name)}
+    sources = {path.stem: text for path, text in texts.items() if path.suffix == ".js"}
+    if f"export function {name}(" not in sources.get(name, ""):
+        raise ValueError(f"no explorable is named {name!r}; there are: {', '.join(_names())}")
+    script = "\n".join(_classic(module, source) for module, source in sources.items())
     # In one scope a second function of a name would quietly take the place of the first.
     first_words = Counter(re.findall(r"^(?:function|const) (\w+)", script, flags=re.M))
     twice = [word for word, count in first_words.items() if count > 1]
     if twice:
         raise ValueError(
-            f"{', '.join(needed)} are joined, but more than one defines {', '.join(twice)}"
+            f"{', '.join(sources)} are joined, but more than one defines {', '.join(twice)}"
         )
-    style = "\n".join(
-        path.read_text(encoding="utf-8")
-        for path in (folder / f"{stem}.css" for stem in ["explorables", *needed])
-        if path.exists()
-    )
-    return script, style
+    return script, "\n".join(text for path, text in texts.items() if path.suffix == ".css")
 
 
-def _with_imports(name: str, sources: Mapping[str, str]) -> list[str]:
-    """The modules that a module imports, directly or not, before their first use; then itself."""
-    needed: dict[str, None] = {}
-    for module in re.findall(IMPORT, sources[name], flags=re.M):
-        needed |= dict.fromkeys(_with_imports(module, sources))
-    return [*needed, name]
+def _names() -> list[str]:
+    """All explorables, which are the modules that export a function of their own name."""
+    modules = scripts.folder().glob("*.js")
+    return sorted(m.stem for m in modules if f"export function {m.stem}(" in m.read_text("utf-8"))
 
 
 def _classic(module: str, source: str) -> str:
     """A module's source without its imports and without the word export."""
-    source = re.sub(IMPORT, "", source, flags=re.M)
+    source = re.sub(scripts.IMPORT, "", source, flags=re.M)
     source = re.sub(r"^export (?=function |const )", "", source, flags=re.M)
     left = re.search(r"^\s*(import|export)\b.*|</script", source, flags=re.M | re.I)
     if left:

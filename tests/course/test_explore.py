@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 
-from ddpm_lib.course import explore
+from ddpm_lib.course import explore, scripts
 from ddpm_lib.course.explore import explorable
 
-FOLDER = explore._folder()
+FOLDER = scripts.folder()
 
 
 def figure(size=3.0):
@@ -128,14 +128,14 @@ def test_an_unknown_name_lists_the_known_ones():
 
 
 def test_missing_files_are_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(explore, "FOLDERS", (tmp_path / "a", tmp_path / "b"))
+    monkeypatch.setattr(scripts, "FOLDERS", (tmp_path / "a", tmp_path / "b"))
     with pytest.raises(FileNotFoundError, match=r"neither in .*a nor in .*b: install ddpm_lib"):
         forward()
 
 
 def test_the_installed_files_come_first(monkeypatch, tmp_path):
-    monkeypatch.setattr(explore, "FOLDERS", (tmp_path, FOLDER))
-    assert explore._folder() == tmp_path
+    monkeypatch.setattr(scripts, "FOLDERS", (tmp_path, FOLDER))
+    assert scripts.folder() == tmp_path
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.js")), ids=lambda path: path.name)
@@ -163,45 +163,49 @@ def test_what_no_classic_script_can_hold_is_named(line):
         explore._classic("mine", f"const first = 1;\n{line}\n")
 
 
-def modules_in(folder, **sources):
-    for name, source in sources.items():
-        (folder / f"{name}.js").write_text(source)
-    (folder / "explorables.css").write_text("/* for all */\n")
+@pytest.fixture
+def modules(tmp_path, monkeypatch):
+    """modules(name=source, ...): the only modules there are."""
+
+    def write(**sources):
+        for name, source in sources.items():
+            (tmp_path / f"{name}.js").write_text(source)
+
+    (tmp_path / "explorables.css").write_text("/* for all */\n")
+    monkeypatch.setattr(scripts, "FOLDERS", (tmp_path,))
+    return write
 
 
-def test_a_module_brings_its_style_with_it(tmp_path):
-    modules_in(
-        tmp_path,
+def test_a_module_brings_its_style_with_it(modules, tmp_path):
+    modules(
         base="export const zero = 0;\n",
         mine='import { zero } from "./base.js";\nexport function mine() {}\n',
         other="export function other() {}\n",
     )
     for name in ("base", "mine", "other"):
         (tmp_path / f"{name}.css").write_text(f"/* for {name} */\n")
-    _, style = explore._script_and_style(tmp_path, "mine")
+    _, style = explore._script_and_style("mine")
     assert style == "/* for all */\n\n/* for base */\n\n/* for mine */\n"
 
 
-def test_imports_come_before_their_use_and_once(tmp_path):
-    modules_in(
-        tmp_path,
+def test_imports_come_before_their_use_and_once(modules):
+    modules(
         base="export const zero = 0;\n",
         tables='import { zero } from "./base.js";\nexport const one = zero + 1;\n',
         mine='import { zero } from "./base.js";\nimport { one } from "./tables.js";\n'
         "export function mine() {}\n",
     )
     want = "const zero = 0;\n\nconst one = zero + 1;\n\nfunction mine() {}\n"
-    assert explore._script_and_style(tmp_path, "mine") == (want, "/* for all */\n")
+    assert explore._script_and_style("mine") == (want, "/* for all */\n")
 
 
-def test_two_functions_of_one_name_are_refused(tmp_path):
-    modules_in(
-        tmp_path,
+def test_two_functions_of_one_name_are_refused(modules):
+    modules(
         base="export function zero() {}\nfunction helper() {}\n",
         mine='import { zero } from "./base.js";\nexport function mine() {}\nfunction helper() {}\n',
     )
     with pytest.raises(ValueError, match="base, mine are joined, but more than one defines helper"):
-        explore._script_and_style(tmp_path, "mine")
+        explore._script_and_style("mine")
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.css")), ids=lambda path: path.stem)
