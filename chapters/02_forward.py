@@ -664,7 +664,7 @@ for B in (5, 8):
     print(f"B = {B}: {try_batch(B)}")
 
 # %% [markdown]
-# At $B = 8$ nothing complains. Each *column* of each picture gets a time of its own, and only one column in eight happens to get its picture's. A published listing for pictures of 32×32 pixels indexes its table this way: at batch size 16 it stops with an error, at 32 it runs. The cure is to say which axis is meant, by giving the vector the shape `(B, 1, 1, 1)`:
+# At $B = 8$ nothing complains. Each *column* of each picture gets a time of its own, and only one column in eight happens to get its picture's. A blog post's listing for pictures of 32×32 pixels indexes its table this way: at batch size 16 it stops with an error, at 32 it runs. The cure is to say which axis is meant, by giving the vector the shape `(B, 1, 1, 1)`:
 
 
 # %%
@@ -796,11 +796,11 @@ grid(
 #
 # *Shares that add to one.* In $\alpha_t x_0 + (1 - \alpha_t)\,\epsilon$ the amplitudes add to one, and the variances do not. Even with bars, data of variance 1 is left with variance 0.50 at $t = 259$, a contrast lower by the factor $1/\sqrt2$. Nothing looks broken.
 #
-# *No bars.* A listing of the training algorithm uses $\alpha_t$ where $\bar\alpha_t$ belongs. Then the noisiest picture that the network ever sees has an SNR of 49, nearly clean, and it never learns the noisy times from which the sampler starts.
+# *No bars.* The training algorithm in a lab report uses $\alpha_t$ where $\bar\alpha_t$ belongs. Then the noisiest picture that the network ever sees has an SNR of 49, nearly clean, and it never learns the noisy times from which the sampler starts.
 #
 # *A product of the betas.* From $\bar\alpha_t = \prod_{u \le t} \alpha_u$ one note concludes $1 - \bar\alpha_t = \prod_{u \le t} \beta_u$. At $T$ that product is $10^{-2122}$: it says that there is no noise, where there should be nothing else.
 #
-# *Whose variance?* Another note gives $q(x_t \mid x_0)$ the variance $\bar\alpha_t + (1 - \bar\alpha_t) = 1$. That is the variance of $x_t$ when $x_0$ is random with variance 1. Given $x_0$ it is $1 - \bar\alpha_t$, at $t = 100$ only 0.103; a model built on the larger one believes every $x_t$ to be noisier than it is.
+# *Whose variance?* A derivation note gives $q(x_t \mid x_0)$ the variance $\bar\alpha_t + (1 - \bar\alpha_t) = 1$. That is the variance of $x_t$ when $x_0$ is random with variance 1. Given $x_0$ it is $1 - \bar\alpha_t$, at $t = 100$ only 0.103; a model built on the larger one believes every $x_t$ to be noisier than it is.
 #
 # *The noise of the step.* Texts say that the network predicts "the noise that was added at step $t$". It predicts $\bar\epsilon_t$, of which $\epsilon_t$ is a small part: it is contained with the factor $\sqrt{\beta_t/(1-\bar\alpha_t)}$, which is also their correlation, 0.104 at $t = 500$. A network trained on $\epsilon_t$ with a sampler made for $\bar\epsilon_t$ leaves most of the noise in.
 #
@@ -903,7 +903,7 @@ check.amplified(off)
 #
 # Subtract the noise term and divide by the factor of the signal: $x_0 = (x_t - \sqrt{1-\bar\alpha_t}\;\bar\epsilon_t)/\sqrt{\bar\alpha_t}$. An error $\delta$ in the noise becomes an error $\delta\,s/a = \delta/\sqrt{\mathrm{SNR}(t)}$ in $x_0$. At $t = 1000$ that factor is 157, and an error of 0.01 moves a pixel by 1.6, most of the way from black to white. Early on the way back an estimate of $x_0$ is poor; this is one reason to go in small steps.
 #
-# One published sampler subtracts $(1-\alpha_t)\,\bar\epsilon_t$ and divides by $\sqrt{1-\bar\alpha_t}$. The cell measures where this lands for the digits at $t = 10$: off by 19, as a root mean square, in pixels that span 2.
+# The sampler of a student club's note subtracts $(1-\alpha_t)\,\bar\epsilon_t$ and divides by $\sqrt{1-\bar\alpha_t}$. The cell measures where this lands for the digits at $t = 10$: off by 19, as a root mean square, in pixels that span 2.
 
 
 # %% tags=["solution", "nbval-check-output"]

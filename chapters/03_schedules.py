@@ -1052,7 +1052,7 @@ for steps in (1000, 50):
     print(f"divided by T = {steps}: alpha_bar_T times {ratio:.4f}")
 
 # %% [markdown]
-# *0.002 for 0.02.* One note gives the range of the betas as $10^{-4}$ to 0.002. The sum is then 1.05, $\bar\alpha_T$ is 0.35, and $x_T$ holds 0.59 times the picture. Training runs, the loss falls, and the network learns what it is shown. The samples are off, because they start from noise that the network never saw: 71 % in the left hump where 80 % belong. The check is one line, `alpha_bar[-1]`, and it belongs in every program.
+# *0.002 for 0.02.* A derivation note gives the range of the betas as $10^{-4}$ to 0.002. The sum is then 1.05, $\bar\alpha_T$ is 0.35, and $x_T$ holds 0.59 times the picture. Training runs, the loss falls, and the network learns what it is shown. The samples are off, because they start from noise that the network never saw: 71 % in the left hump where 80 % belong. The check is one line, `alpha_bar[-1]`, and it belongs in every program.
 #
 # *A shorter $T$ with the same range.* A widely copied program trains small models with $T = 50$ and betas from $10^{-4}$ to 0.02. At its end $\sqrt{\bar\alpha_T}$ is 0.776: more picture than noise. Draws can look right one by one, as ours do; it takes data with unequal weights, and a distance with its floor, to notice 0.35 where good draws score 0.01. Scale the range by $1000/T$, or respace a long schedule.
 #

@@ -1218,7 +1218,7 @@ for name, rule in {
 print("\n".join(lines))
 
 # %% [markdown]
-# *One bar, two conditions.* Two of the texts that this course grew from derive $\tilde\mu$ and $\tilde\beta$ and then call the result $q(x_{t-1} \mid x_t)$. It is $q(x_{t-1} \mid x_t, x_0)$. For one step the difference is small. For the way from 600 to 100 the true variance is 1.03 and the one with $x_0$ known is 0.10: the term $c_0^2 \operatorname{Var}[x_0 \mid x_t]$ of {eq}`eq:reverse-variance` is missing, which is nine tenths of it. Whoever skips times with this formula and a guessed $x_0$ gets steps that are far too sure of themselves. {eq}`eq:reverse-variance` rejects it.
+# *One bar, two conditions.* A lab report and a derivation note, two of the texts that this course grew from, derive $\tilde\mu$ and $\tilde\beta$ and then call the result $q(x_{t-1} \mid x_t)$. It is $q(x_{t-1} \mid x_t, x_0)$. For one step the difference is small. For the way from 600 to 100 the true variance is 1.03 and the one with $x_0$ known is 0.10: the term $c_0^2 \operatorname{Var}[x_0 \mid x_t]$ of {eq}`eq:reverse-variance` is missing, which is nine tenths of it. Whoever skips times with this formula and a guessed $x_0$ gets steps that are far too sure of themselves. {eq}`eq:reverse-variance` rejects it.
 #
 # *The reverse of a Gaussian step is Gaussian.* It is stated as a fact, sometimes with Bayes' rule as the reason. It is true if $x_u$ is Gaussian itself, and it becomes true as $\beta \to 0$. In between it is false: the kernel from 600 to 100 has the kurtosis 1.50, half of a Gaussian's 3. {eq}`eq:reverse-mixture` rejects the single Gaussian.
 #

@@ -1527,7 +1527,7 @@ print(f"from [-1, 1] to 0..255: {math.log2(127.5):.2f} bits")
 print(f"last bin closed: the levels add to {closed.sum():.3f}")
 
 # %% [markdown]
-# *The joint called conditional.* One published note defines $p_\theta(x_0 \mid x_t)$ as $p(x_T)\prod_t p_\theta(x_{t-1} \mid x_t)$. This is the joint density of $x_0, \dots, x_T$. It depends on all of them, and what follows from it about $x_0$ is an integral, {eq}`eq:evidence`. For the small case, $-\log p_\theta(x_0)$ at 0.9 is 0.660, and given $x_3 = 2$ or $x_3 = -2$ it is 0.083 or 2.389. With the wrong name the integral never comes into sight, and nobody can say why a bound is needed.
+# *The joint called conditional.* A derivation note defines $p_\theta(x_0 \mid x_t)$ as $p(x_T)\prod_t p_\theta(x_{t-1} \mid x_t)$. This is the joint density of $x_0, \dots, x_T$. It depends on all of them, and what follows from it about $x_0$ is an integral, {eq}`eq:evidence`. For the small case, $-\log p_\theta(x_0)$ at 0.9 is 0.660, and given $x_3 = 2$ or $x_3 = -2$ it is 0.083 or 2.389. With the wrong name the integral never comes into sight, and nobody can say why a bound is needed.
 #
 # *A sum of KLs from t = 1.* The bound is often written as $\sum_{t=1}^T \mathrm{KL}(\cdots)$. At $t = 1$ the first distribution has variance $\tilde\beta_1 = 0$, and the KL divergence is infinite. A program shows it as `inf`, or hides it behind a small constant added to the variance. The first term is $L_0$, which is of another kind.
 #

@@ -710,7 +710,7 @@ claim(
 # \theta_* = \frac{\langle s_t\rangle}{\langle V_t\rangle} .
 # $$ (eq:shared-theta)
 #
-# At one $t$ alone, the best $\theta$ would be $s_t/V_t$. One note writes the training objective as an expectation over $t$ of the *minimizers*, $\mathbb E_t\bigl[\arg\min_\theta \dots\bigr]$. Read literally, that is an average of a thousand parameters, each found for one $t$ alone. The claim minimizes the mean loss by Newton's method, with derivatives from autograd, and rejects that reading.
+# At one $t$ alone, the best $\theta$ would be $s_t/V_t$. A derivation note writes the training objective as an expectation over $t$ of the *minimizers*, $\mathbb E_t\bigl[\arg\min_\theta \dots\bigr]$. Read literally, that is an average of a thousand parameters, each found for one $t$ alone. The claim minimizes the mean loss by Newton's method, with derivatives from autograd, and rejects that reading.
 
 # %% tags=["claim"]
 theta = torch.tensor(3.0, requires_grad=True)
@@ -1129,13 +1129,13 @@ print(f"t = 1 untrained: {s_over_a:.4f} stays in x_0")
 #
 # *The expectation of a minimizer.* $\mathbb E_t[\arg\min_\theta\dots]$ is not what is trained; the example after {eq}`eq:shared-theta` shows a loss of 0.207 in place of 0.107. The same line draws $t$ from $2, \dots, T$. A network that never sees $t = 1$ is still asked about it in the last step of the sampler. If it answers 0 there, the noise that was left, of standard deviation 0.01, stays in the picture.
 #
-# *A posterior without $x_0$.* Some derivations write the divergence from $q(x_{t-1} \mid x_t)$ and insert $\tilde\mu_t$ and $\tilde\beta_t$. These belong to $q(x_{t-1} \mid x_t, x_0)$. For a mixture of Gaussians the other one is {eq}`eq:reverse-mixture`.
+# *A posterior without $x_0$.* A lab report and a derivation note write the divergence from $q(x_{t-1} \mid x_t)$ and insert $\tilde\mu_t$ and $\tilde\beta_t$. These belong to $q(x_{t-1} \mid x_t, x_0)$. For a mixture of Gaussians the other one is {eq}`eq:reverse-mixture`.
 #
 # *Credit for a learned variance.* In {cite:t}`ho2020` the variance is fixed, and that is why the second term of {eq}`eq:kl-means` is a constant. When {cite:t}`nichol2021` learn $\sigma_t^2$, it is one no longer, and $L_{\mathrm{simple}}$ gives no signal for it, since it does not contain $\sigma_t^2$. They add the bound with a small factor.
 #
 # Two more mistakes are made in code. The first compares the network with a noise that it never saw.
 #
-# *A second noise.* One listing draws a noise to make $x_t$, and draws again when it computes the loss. The second noise $\epsilon'$ has mean 0 and is independent of $x_t$, hence of $\hat\epsilon$. Expand the square; the mean of the product is then zero, and the variance of each pixel of $\epsilon'$ is 1:
+# *A second noise.* The listing of a MindSpore article draws a noise to make $x_t$, and draws again when it computes the loss. The second noise $\epsilon'$ has mean 0 and is independent of $x_t$, hence of $\hat\epsilon$. Expand the square; the mean of the product is then zero, and the variance of each pixel of $\epsilon'$ is 1:
 #
 # $$
 # \mathbb E\lVert\epsilon' - \hat\epsilon\rVert^2 = \mathbb E\lVert\epsilon'\rVert^2 - 2\,\mathbb E[\epsilon'^{\mathsf T}\hat\epsilon] + \mathbb E\lVert\hat\epsilon\rVert^2 = d + \mathbb E\lVert\hat\epsilon\rVert^2 .

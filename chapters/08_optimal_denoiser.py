@@ -464,7 +464,7 @@ print(f"noise and its best guess:     {correlation(eps, guess):6.2f}")
 # %% [markdown]
 # Once $x_t$ is seen, $x_0$ and the noise are tied to each other. The noise has a correlation of 0.58 with $x_t$ and of 0.70 with its best guess: it helps to know where the humps are. So it is no miracle that noise is predicted, and it is not predicted exactly either. The guess is the mean of all noises that fit, and the noise that was drawn is one of them.
 #
-# It is *all* the noise in $x_t$ that can be guessed well. Some texts say that the network predicts the noise of step $t$. How well could it? The noise collected so far is $\bar\epsilon_t = \bigl(\sqrt{\alpha_t(1-\bar\alpha_{t-1})}\;\bar\epsilon_{t-1} + \sqrt{\beta_t}\;\epsilon_t\bigr)/s$, as in the induction {eq}`eq:induction` of chapter 2. Its covariance with $\epsilon_t$ is $\sqrt{\beta_t}/s$, both have variance 1, and they are jointly normal. By {eq}`eq:conditional-gaussian`, $\mathbb E[\epsilon_t \mid \bar\epsilon_t] = (\sqrt{\beta_t}/s)\,\bar\epsilon_t$. To know $x_t$ and $x_0$ is to know $\bar\epsilon_t$, and $x_0$ alone says nothing about the noises. Hence
+# It is *all* the noise in $x_t$ that can be guessed well. A student club's note and a blog post say that the network predicts the noise of step $t$. How well could it? The noise collected so far is $\bar\epsilon_t = \bigl(\sqrt{\alpha_t(1-\bar\alpha_{t-1})}\;\bar\epsilon_{t-1} + \sqrt{\beta_t}\;\epsilon_t\bigr)/s$, as in the induction {eq}`eq:induction` of chapter 2. Its covariance with $\epsilon_t$ is $\sqrt{\beta_t}/s$, both have variance 1, and they are jointly normal. By {eq}`eq:conditional-gaussian`, $\mathbb E[\epsilon_t \mid \bar\epsilon_t] = (\sqrt{\beta_t}/s)\,\bar\epsilon_t$. To know $x_t$ and $x_0$ is to know $\bar\epsilon_t$, and $x_0$ alone says nothing about the noises. Hence
 #
 # $$
 # \mathbb E[\epsilon_t \mid x_t, x_0] = \frac{\sqrt{\beta_t}}{s}\,\bar\epsilon_t .
@@ -1196,7 +1196,7 @@ for name, off in scores.items():
 #
 # *A floor from the wrong variance.* One meets $\mathrm{SNR}(t)\operatorname{Var}[x_0]$, with the variance of $x_0$ before $x_t$ is seen. In {eq}`eq:floor-snr` it is the variance that remains after. At $t = 10$ the wrong one is 548 for our pixel, where a network that answers zero has a loss of 1.
 #
-# *Two noises.* A published listing draws one noise to make $x_t$, and a second one to compare the answer with. The second is independent of everything that is shown. Its conditional mean is zero, so by {eq}`eq:best-guess` the best network answers zero, and the loss stays at 1.00. The right guess would even be punished: it scores 1.49, against 0.51 with the noise that is in $x_t$.
+# *Two noises.* The listing of a MindSpore article draws one noise to make $x_t$, and a second one to compare the answer with. The second is independent of everything that is shown. Its conditional mean is zero, so by {eq}`eq:best-guess` the best network answers zero, and the loss stays at 1.00. The right guess would even be punished: it scores 1.49, against 0.51 with the noise that is in $x_t$.
 #
 # *No $t$, or another one.* One model's `forward` takes no $t$, and inside its blocks a new $t$ is drawn at random for the embedding. A $t$ that has nothing to do with $x$ is worth no more than none: the model can learn {eq}`eq:blind-guess` at best. The loss falls and looks healthy, 0.326 in our example, and the samples are too narrow.
 #
@@ -1283,7 +1283,7 @@ check.step_mean(step_mean)
 # :class: dropdown
 # :::
 #
-# By {eq}`eq:step-noise-share`, $\mathbb E[\bar\epsilon_t \mid x_t] = (s/\sqrt{\beta_t})\,\mathbb E[\epsilon_t \mid x_t]$. Insert it: $\tfrac{\beta_t}{s}\cdot\tfrac{s}{\sqrt{\beta_t}} = \sqrt{\beta_t}$, so the mean is $\bigl(x_t - \sqrt{\beta_t}\;\mathbb E[\epsilon_t \mid x_t]\bigr)/\sqrt{\alpha_t}$. It is the step {eq}`def:step` solved for $x_{t-1}$. A published sampler has this formula, but feeds it the guess of *all* noise, which is larger by $s/\sqrt{\beta_t}$. The cell runs both on the pixel with two humps. With the right answer the samples have the data's standard deviation, 1.02, and the humps a width of 0.19, close to the data's 0.20. With the guess of all noise every sample ends up far too close to the middle of its hump, and the width is 0.08.
+# By {eq}`eq:step-noise-share`, $\mathbb E[\bar\epsilon_t \mid x_t] = (s/\sqrt{\beta_t})\,\mathbb E[\epsilon_t \mid x_t]$. Insert it: $\tfrac{\beta_t}{s}\cdot\tfrac{s}{\sqrt{\beta_t}} = \sqrt{\beta_t}$, so the mean is $\bigl(x_t - \sqrt{\beta_t}\;\mathbb E[\epsilon_t \mid x_t]\bigr)/\sqrt{\alpha_t}$. It is the step {eq}`def:step` solved for $x_{t-1}$. A blog post's sampler has this formula, but feeds it the guess of *all* noise, which is larger by $s/\sqrt{\beta_t}$. The cell runs both on the pixel with two humps. With the right answer the samples have the data's standard deviation, 1.02, and the humps a width of 0.19, close to the data's 0.20. With the guess of all noise every sample ends up far too close to the middle of its hump, and the width is 0.08.
 
 
 # %% tags=["solution", "nbval-check-output"]

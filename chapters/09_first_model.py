@@ -1029,7 +1029,7 @@ for t in (20, 60, 120):
 # %% [markdown]
 # The columns are the standard deviation of all coordinates, the distance to the data, the relative width of the clusters, and the share of strays. Now the mistakes one by one.
 #
-# *The coefficient $\sqrt{1-\alpha_t}$.* A published line 2 has $\sqrt{1-\alpha_t}$ where $\beta_t/\sqrt{1-\bar\alpha_t}$ belongs, and leaves out $z$. Not one point arrives: all are strays, on a ring half as large. With $z$ the mistake is harder to see: only the width tells it, 0.54 of what it should be. Too much noise is removed in every step.
+# *The coefficient $\sqrt{1-\alpha_t}$.* Line 2 in a blog post has $\sqrt{1-\alpha_t}$ where $\beta_t/\sqrt{1-\bar\alpha_t}$ belongs, and leaves out $z$. Not one point arrives: all are strays, on a ring half as large. With $z$ the mistake is harder to see: only the width tells it, 0.54 of what it should be. Too much noise is removed in every step.
 #
 # *$z$ left out.* Sampling "without randomness" sounds tidy. The points end in the clusters, but on their inner side, with a standard deviation of 0.87 in place of 1, and four times the distance of the right program. {numref}`ex-collapse` shows the mechanism in its pure form, where nothing is left at all. (There is a right way to leave out $z$; it needs another mean, and chapter 17 has it.)
 #
@@ -1041,7 +1041,7 @@ for t in (20, 60, 120):
 #
 # *A start at some $t$ below $T$.* A sampler that starts its loop at $t = 100$ with pure noise is forgiven by the ring once more. Another starts from a noised *picture* and shows the result as a sample. The last lines of the output show what that is: started from data at $t = 20$, the coordinates of the result have a correlation of 0.95 with those that were put in. It is a copy. From $t = 120$ on, nothing of the start is left.
 #
-# *A second noise.* One listing draws the noise inside a function that returns only $x_t$, and then draws another one as the target. Its loss is $1 + \mathbb E\,\hat\epsilon^2$ in each coordinate, by {eq}`eq:second-noise`. The network that makes it smallest answers 0 to everything, and a sampler that believes it removes no noise at all: the standard deviation in the table is 247. A loss that stays at 1.00 is the mark of this mistake.
+# *A second noise.* A blog post's listing draws the noise inside a function that returns only $x_t$, and then draws another one as the target. Its loss is $1 + \mathbb E\,\hat\epsilon^2$ in each coordinate, by {eq}`eq:second-noise`. The network that makes it smallest answers 0 to everything, and a sampler that believes it removes no noise at all: the standard deviation in the table is 247. A loss that stays at 1.00 is the mark of this mistake.
 #
 # *The noise of the step.* Texts say that the network predicts "the noise that was added in step $t$", $\epsilon_t$. A network trained to do that learns $\mathbb E[\epsilon_t \mid x_t]$, which is $\sqrt{\beta_t/(1-\bar\alpha_t)}\;\epsilon^*$ by {eq}`eq:step-noise-share`. With the sampler of {eq}`def:algorithm-2` this leaves most of the noise in: 99 of 100 points are strays.
 #

@@ -152,7 +152,7 @@ def embed(t, d, longest=10_000.0):
 print(inspect.getsource(Sinusoidal))
 
 # %% [markdown]
-# A published listing gives *every* entry $i = 0, \dots, d - 1$ a frequency of its own, $\Lambda^{-2i/d}$, and then takes the sine of the even and the cosine of the odd entries. It would be the Transformer's formula if $i$ counted pairs. We keep this *slip* for comparison.
+# A student club's listing gives *every* entry $i = 0, \dots, d - 1$ a frequency of its own, $\Lambda^{-2i/d}$, and then takes the sine of the even and the cosine of the odd entries. It would be the Transformer's formula if $i$ counted pairs. We keep this *slip* for comparison.
 
 
 # %%
@@ -644,7 +644,7 @@ explorable(
 #
 # ## Where tutorials go wrong
 #
-# *The time is not used.* A published UNet computes an embedding and never adds it anywhere; another has no argument $t$ at all. It trains, and its loss is plausible. {numref}`fig-conditioning` shows the symptom, a loss that is too high by the gap of {eq}`eq:time-gap`, if that gap is known. There is a quicker check, which needs no training and no data: ask the network twice, with the same picture and two times, and see whether the answers differ. A new network may have zeros for its last weights and answer zero at all times, so the cell draws all weights at random first.
+# *The time is not used.* The UNet of a MindSpore article computes an embedding and never adds it anywhere; that of a blog post has no argument $t$ at all. It trains, and its loss is plausible. {numref}`fig-conditioning` shows the symptom, a loss that is too high by the gap of {eq}`eq:time-gap`, if that gap is known. There is a quicker check, which needs no training and no data: ask the network twice, with the same picture and two times, and see whether the answers differ. A new network may have zeros for its last weights and answer zero at all times, so the cell draws all weights at random first.
 
 # %% tags=["nbval-check-output"]
 torch.set_default_dtype(torch.float32)
@@ -672,7 +672,7 @@ print(f"0 and 1000, divided: {squeezed[0] @ squeezed[T] / n:.2f}")
 print(f"0 and 1000, right:   {e[0] @ e[T] / n:.2f}")
 
 # %% [markdown]
-# *A linear layer on the wrong axis.* One listing sends the time, in the shape $(B, 1, 1, 1)$, through `Linear(1, C)`. The layer acts on the last axis, so that the result has the shape $(B, 1, 1, C)$, and when it is added to a feature map of shape $(B, C, H, W)$ each *column* gets a number, not each channel. It runs where $C = W$, and nothing complains. In the same listing each block draws a $t$ of its own; chapter 15 has that case among its patients.
+# *A linear layer on the wrong axis.* A blog post's listing sends the time, in the shape $(B, 1, 1, 1)$, through `Linear(1, C)`. The layer acts on the last axis, so that the result has the shape $(B, 1, 1, C)$, and when it is added to a feature map of shape $(B, C, H, W)$ each *column* gets a number, not each channel. It runs where $C = W$, and nothing complains. In the same listing each block draws a $t$ of its own; chapter 15 has that case among its patients.
 #
 # *"The linear time projection."* A text calls the two layers behind the embedding linear. Between them is a bend, and without it they would be one layer: a product of two matrices is a matrix.
 #

@@ -1288,7 +1288,7 @@ except ValueError as error:
 #
 # *A transposed kernel of 3 without output padding.* From 7 pixels it makes 13, and the skip has 14. Those who cure it with output padding get the 1, 2 and 4 taps of {eq}`eq:taps`.
 #
-# *Sizes that do not divide.* A listing for photographs of 96×96 pixels halves four times and works, because 16 divides 96. At 100 it breaks, at the first skip on the way up: 14 pixels meet 13. Neither the text nor an error in words says so. Ours refuses 30×30 before it begins, and says what to do. Another listing has the number 28 written into its layers, and takes nothing else.
+# *Sizes that do not divide.* A derivation note's listing for photographs of 96×96 pixels halves four times and works, because 16 divides 96. At 100 it breaks, at the first skip on the way up: 14 pixels meet 13. Neither the text nor an error in words says so. Ours refuses 30×30 before it begins, and says what to do. A student club's listing has the number 28 written into its layers, and takes nothing else.
 #
 # *Channels that do not meet.* In another listing a block takes three numbers by their position: channels in, out, and between its two convolutions. The calls were written for another order. The next cell follows them.
 

@@ -1515,7 +1515,7 @@ for text, holds in (
 #
 # ## Where tutorials go wrong
 #
-# *One channel a group.* A published UNet begins with 32 channels and norms of 32 groups. Read as code it is GroupNorm; as computed it is InstanceNorm, and by the table after {eq}`eq:group-invariance` blind to color. The same block feeds the *normalized* $x$ into the shortcut as well, so the one path that could have kept mean and scale loses them too. And its scale and shift come before the second norm, which has one channel a group again in the last block: by {eq}`eq:modulation-lost` that block does not know $t$. The cell builds the block, in its order of operations and without its change of size, and asks it three questions: what changes if the input is twice as large, if a color is added, and if $t$ is another?
+# *One channel a group.* The UNet of a derivation note begins with 32 channels and norms of 32 groups. Read as code it is GroupNorm; as computed it is InstanceNorm, and by the table after {eq}`eq:group-invariance` blind to color. The same block feeds the *normalized* $x$ into the shortcut as well, so the one path that could have kept mean and scale loses them too. And its scale and shift come before the second norm, which has one channel a group again in the last block: by {eq}`eq:modulation-lost` that block does not know $t$. The cell builds the block, in its order of operations and without its change of size, and asks it three questions: what changes if the input is twice as large, if a color is added, and if $t$ is another?
 
 
 # %% tags=["nbval-check-output"]

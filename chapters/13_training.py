@@ -1207,7 +1207,7 @@ print(f"t from 0 to T − 1: mean up by {added:.3f}")
 # :::{exercise} Two reports
 # :label: ex-two-reports
 #
-# One report on color pictures of 32 by 32 pixels gives a loss of 0.034 per pixel. Another, on the same data with the same schedule, gives 92.16, summed over the picture. What is the second loss per pixel, in the unit of the first?
+# A lab report on color pictures of 32 by 32 pixels gives a loss of 0.034 per pixel. Another, on the same data with the same schedule, gives 92.16, summed over the picture. What is the second loss per pixel, in the unit of the first?
 # :::
 
 # %%
