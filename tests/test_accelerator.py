@@ -43,7 +43,7 @@ def started(device, loss=diffusion.loss, **settings):
     network = UNet(1, [8, 16], blocks=1).to(device)
     run = training.Run(network, training.Settings(**{"steps": 3, "batch": 8} | settings))
     pixels = PIXELS.to(device)
-    return run, training.train(run, S, EPS, pixels, prepare=data.scale, loss=loss)
+    return run, training.training_steps(run, S, EPS, pixels, prepare=data.scale, loss=loss)
 
 
 def denoiser(schedule=S):
@@ -203,7 +203,7 @@ def test_the_bound_waits_for_nothing(gpu):
     x_0, denoise = data.scale(PIXELS[:4]).to("gpu"), denoiser(SHORT)
     randn = partial(torch.randn, generator=torch.Generator().manual_seed(0))
     with undisturbed(gpu):
-        terms = bound.bound(SHORT, denoise, x_0, likelihood=bound.density, randn=randn)
+        terms = bound.bound(SHORT, denoise, x_0, likelihood=bound.normal_log_density, randn=randn)
     assert terms.shape == (21, 4)
     bits = evaluation.bits_per_dim(SHORT, denoise, x_0, randn=randn)  # with levels, on the CPU
     assert bits.value > 0
@@ -215,7 +215,7 @@ def test_the_exact_denoiser_answers_where_it_is_asked(gpu):
     for t in (500, torch.tensor([1, 2, 3, 4, 5])):
         assert {y.device.type for y in denoise(x, t)} == {"gpu"}
     points = sampling.denoiser(SHORT, MLP(2, 16).to("gpu"), EPS, None)
-    assert bound.bound(SHORT, points, x, likelihood=bound.density).shape == (21, 5)
+    assert bound.bound(SHORT, points, x, likelihood=bound.normal_log_density).shape == (21, 5)
 
 
 def test_a_classifier_trains_without_waiting(gpu):
