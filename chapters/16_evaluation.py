@@ -15,7 +15,7 @@
 # 60 minutes to read; it runs in less than a minute on one core of a laptop's CPU, once the model of chapter 13 is trained (two minutes more if it is not). You need the variational bound of chapter 6, the section *One number that all pixels share* of chapter 8, and the model of chapter 13.
 # :::
 #
-# One line is the budget. With a GPU the same cells judge a model of MNIST by more samples.
+# With a GPU the same cells judge a model of MNIST by more samples, unless the budget says `device = "cpu"`.
 
 # %%
 import matplotlib.pyplot as plt
@@ -26,10 +26,9 @@ from ddpm_lib.course.claims import claim, mean
 from ddpm_lib.evaluation import Moments, frechet_distance, moments
 from ddpm_lib.plotting import DATA, GRAY, MODEL, NOISE, grid, style
 
-gpu = torch.cuda.is_available()
-name, n, device = (
-    ("mnist", 4800, "cuda") if gpu else ("small_digits", 600, "cpu")
-)
+# The budget. With device = "cpu" it is the small one, everywhere.
+device = "cuda" if torch.cuda.is_available() else "cpu"
+name, n = ("mnist", 4800) if device != "cpu" else ("small_digits", 600)
 
 style()
 model, about = runs.once(recipes.find(name), torch.device(device))
@@ -806,7 +805,7 @@ from ddpm_lib import sampling, schedules
 from ddpm_lib.diffusion import Prediction
 
 cosine = schedules.cosine()
-flat = train[:10_000].flatten(1).double().to(device)
+flat = train[:10_000].flatten(1).to(device)
 
 
 def recite(x_t, t):
@@ -819,11 +818,11 @@ def recite(x_t, t):
 
 
 times = sampling.strided(1000, 100)
-x_T = normal(n, flat.shape[1], seed=21).to(device)
+x_T = normal(n, flat.shape[1], seed=21).to(flat)
 *_, copied = sampling.sample(
     sampling.ddim(), cosine, recite, x_T, times
 )
-copied = copied.float().cpu().reshape(-1, *train.shape[1:])
+copied = copied.cpu().reshape(-1, *train.shape[1:])
 Copied = features(copied)
 
 

@@ -16,6 +16,7 @@ from ddpm_lib import bound
 from ddpm_lib.bound import Likelihood, discretized
 from ddpm_lib.data import unscale
 from ddpm_lib.diffusion import Denoiser, Randn, Variance, posterior_variance
+from ddpm_lib.networks import cpu_seed
 from ddpm_lib.schedules import Schedule
 
 Features = Callable[[Tensor], Tensor]  # x (B, C, H, W) in [-1, 1] -> (B, d)
@@ -66,13 +67,11 @@ def train_classifier(
             f"labels are one int64 for each of the {len(x)} pictures, got {labels.dtype} of shape "
             f"{tuple(labels.shape)}"
         )
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers go on as they were
-        torch.manual_seed(seed)
+    with cpu_seed(seed):
         network = Classifier(x.shape[1], int(labels.max()) + 1).to(x.device)
         optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
         decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.01, steps)
-        for _ in range(steps):
-            which = torch.randint(len(x), (batch,)).to(x.device)
+        for which in torch.randint(len(x), (steps, batch)).to(x.device):
             loss = cross_entropy(network(x[which]), labels[which])
             optimizer.zero_grad()
             loss.backward()

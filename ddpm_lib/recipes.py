@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ddpm_lib import checkpoints, data, sampling, schedules
 from ddpm_lib.data import Pictures
 from ddpm_lib.diffusion import EPS, X_0, Denoiser, Parameterization, V
+from ddpm_lib.networks import cpu_seed
 from ddpm_lib.networks.tiny import MLP, tiny
 from ddpm_lib.networks.unet import UNet
 from ddpm_lib.sampling import Step, sample, strided
@@ -193,8 +194,7 @@ class System(NamedTuple):
 
 def build(recipe: Recipe) -> System:
     """The schedule, the network and the parameterization, the same for the same recipe."""
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers go on as they were
-        torch.manual_seed(recipe.settings.seed)
+    with cpu_seed(recipe.settings.seed):
         network = _make(NETWORKS, "network", recipe.network)
     return System(
         _make(SCHEDULES, "schedule", recipe.schedule),

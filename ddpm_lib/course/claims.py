@@ -147,6 +147,7 @@ def _samples(samples: Tensor) -> Tensor:
 
 
 def _float64(value: Any) -> Tensor:
+    value = value.cpu() if isinstance(value, Tensor) else value  # where it is, may be no float64
     return torch.as_tensor(value, dtype=torch.float64, device="cpu")
 
 

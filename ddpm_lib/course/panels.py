@@ -124,7 +124,7 @@ def schedules(x_0: Tensor, frames: Sequence[int] = (50, 100, 200, 400, 700, 1000
     x_0: (B, ...) examples of the data;  frames: the numbers of noising steps on the page
     """
     diffusion.check_floats(x_0, "x_0")
-    compute = partial(_tables, x_0.double())
+    compute = partial(_tables, x_0.cpu().double())
     betas = {"beta_1": 1e-4, "beta_T": 0.02}
     drawings = [live.last(compute(shape="linear", T=T, **betas)) for T in frames]
     from ipywidgets import FloatLogSlider, IntSlider, ToggleButtons

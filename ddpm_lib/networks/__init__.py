@@ -5,7 +5,22 @@ UNet). A network never draws random numbers and never mixes the examples of a ba
 computes for one picture does not depend on the others.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
 from torch import Tensor, nn
+
+
+@contextmanager
+def cpu_seed(seed: int) -> Iterator[None]:
+    """The CPU draws from this seed, as for new weights, and then goes on as if it had not.
+
+    torch.manual_seed would give every other device another seed too, and nothing takes that back.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
 
 
 def check_pictures(x_t: Tensor, t: Tensor, channels: int, multiple: int) -> None:

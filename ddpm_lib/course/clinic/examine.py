@@ -25,6 +25,7 @@ from ddpm_lib.course.clinic.program import (
     trained,
 )
 from ddpm_lib.diffusion import EPS, posterior, posterior_variance
+from ddpm_lib.networks import cpu_seed
 from ddpm_lib.sampling import sample
 from ddpm_lib.training import Run, Settings, training_steps
 
@@ -89,8 +90,7 @@ def others_changed(program: Program) -> float:
 def loss_of_cheat(program: Program) -> float:
     """The loss of a network that is told x_0 and solves x_t = a x_0 + s eps for eps."""
     total = 0.0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1000)  # with 0, a second noise would begin as that of the first batch
+    with cpu_seed(1000):  # with 0, a second noise would begin as that of the first batch
         for seed in range(20):
             x_0, eps = _batch(seed)
 
@@ -112,8 +112,7 @@ def one_batch(program: Program) -> float:
 def _one_batch(loss: Callable[..., Tensor], network: Callable[[], Any]) -> float:
     x_0, eps = (x.float() for x in _batch(0))
     t = torch.randint(20, 81, (BATCH,), generator=torch.Generator().manual_seed(0))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with cpu_seed(0):
         run = Run(network(), Settings(steps=50, batch=BATCH, learning_rate=1e-2, ema=0))
 
         def fixed(schedule: Any, network: Any, parameterization: Any, _: Any, **__: Any) -> Tensor:
@@ -135,8 +134,7 @@ def last_losses(program: Program) -> float:
 
 @torch.no_grad()
 def _answers(network: nn.Module, x_t: Tensor, t: Tensor) -> Tensor:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # for a network that draws numbers of its own
+    with cpu_seed(0):  # for a network that draws numbers of its own
         return network(x_t.float(), t)
 
 
@@ -167,8 +165,7 @@ def t_matters(program: Program) -> float:
 def repeats(program: Program) -> float:
     """Its relative change if nothing changes."""
     (x_t, _), network = _noised(40), trained(program).network
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with torch.no_grad(), cpu_seed(0):
         one, two = (network(x_t.float(), _told(program, 40)) for _ in range(2))
     return _relative(one - two, one)
 

@@ -19,7 +19,7 @@ from ddpm_lib import diffusion
 from ddpm_lib.data import unscale
 from ddpm_lib.diffusion import EPS, Denoiser, Prediction, Time, signal_and_noise
 from ddpm_lib.evaluation import frechet_distance, moments
-from ddpm_lib.networks import zero
+from ddpm_lib.networks import cpu_seed, zero
 from ddpm_lib.networks.embedding import ScaleShift, Sinusoidal, group_norm
 from ddpm_lib.networks.unet import Attention, time_mlp
 from ddpm_lib.sampling import Step, ddpm
@@ -157,8 +157,7 @@ def _trained(
     settings: Settings,
 ) -> Trained:
     data = ribbons(4000, seed=0).float()
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():  # a check may have switched it off
-        torch.manual_seed(settings.seed)
+    with cpu_seed(settings.seed), torch.enable_grad():  # a check may have switched it off
         run = Run(network(), settings)
         losses, earlier = [], run.average
         for record in training_steps(run, schedule, EPS, data, loss=loss):
