@@ -72,10 +72,10 @@ def compared(
     inputs: the arguments of each case; of a question without cases, none.
     """
     off = [distance([x], [y], rtol) for x, y in zip(answers, rights, strict=True)]
-    if math.inf in off and shape(answers[0]) != shape(rights[0]):
-        got, want = shape(answers[0]), shape(rights[0])
-        return Mistake("The shape is {got}, it should be {want}.", got=got, want=want)
-    if len(answers) > 1 and distance(answers[1:], answers[:-1], 0) <= 1:
+    for got, want in zip(map(shape, answers), map(shape, rights), strict=True):
+        if got != want:
+            return Mistake("The shape is {got}, it should be {want}.", got=got, want=want)
+    if _constant(answers) and not _constant(rights):
         return Mistake("It gives the same for every input: compute it from the arguments.")
     for number, same in enumerate(zip(*inputs, strict=True), 1):
         if all(_is(x, given) for x, given in zip(answers, same, strict=True)):
@@ -106,6 +106,10 @@ def compared(
 
 def shape(result: Numbers) -> str:
     return described(result if len(result) != 1 else result[0])
+
+
+def _constant(results: Sequence[Numbers]) -> bool:
+    return len(results) > 1 and distance(results[1:], results[:-1], 0) <= 1
 
 
 def _is(result: Numbers, argument: Any) -> bool:
