@@ -1,42 +1,12 @@
-"""Each check passes the right answer, waits for a missing one, and names each mistake it knows."""
+"""The exercises of chapter 2: right answers pass, and each known mistake is named."""
 
 import pytest
 import torch
 
-from ddpm_lib.course.checks import Mistake, forward, judge
+from ddpm_lib.course.checks import Mistake, forward
 from ddpm_lib.schedules import linear
 
 alpha, alpha_bar = linear().alpha, linear().alpha_bar
-
-
-def test_judge_waits_praises_and_names(capsys):
-    judge(..., 2, {}, "Right.")
-    judge(2.0, 2, {"too many": 3}, "Right.")
-    assert capsys.readouterr().out.splitlines() == [
-        "· Not tried yet: put your answer in place of the dots.",
-        "✓ Right.",
-    ]
-    with pytest.raises(Mistake, match="too many"):
-        judge(3, 2, {"too many": 3}, "Right.")
-    with pytest.raises(Mistake, match="Not right yet, it is 7"):
-        judge(7, 2, {"too many": 3}, "Right.")
-    with pytest.raises(Mistake, match=r"shape is \(2,\), it should be \(\)"):
-        judge(torch.zeros(2), 2, {}, "Right.")
-    with pytest.raises(Mistake, match="a number or a tensor"):
-        judge("two", 2, {}, "Right.")
-
-
-def test_a_mistake_is_shown_without_traceback():
-    assert Mistake("too many")._render_traceback_() == ["✗ too many"]
-
-
-def test_open_exercises_do_not_fail(capsys):
-    forward.halfway(...)
-    forward.amplified(...)
-    for check in (forward.leap, forward.recover):
-        check(lambda *arguments: ...)
-    forward.read(lambda *arguments: ..., torch.randn(10, 1, 8, 8))
-    assert capsys.readouterr().out.count("Not tried yet") == 5
 
 
 def test_halfway():
@@ -54,7 +24,7 @@ def test_leap():
     forward.leap(right)
     with pytest.raises(Mistake, match="jump from x_0"):
         forward.leap(lambda x_u, u, t, eps: right(x_u, 0, t, eps))
-    with pytest.raises(Mistake, match="200 steps"):
+    with pytest.raises(Mistake, match="more steps"):
         forward.leap(lambda x_u, u, t, eps: right(x_u, t - 1, t, eps))
 
 

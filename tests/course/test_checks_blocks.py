@@ -7,14 +7,6 @@ from ddpm_lib.course.checks import Mistake
 from ddpm_lib.course.checks import blocks as check
 
 
-def test_open_exercises_do_not_fail(capsys):
-    check.equal_cost(...)
-    check.rooted(...)
-    check.heads(lambda *arguments: ...)
-    check.silent(lambda *arguments: ...)
-    assert capsys.readouterr().out.count("Not tried yet") == 4
-
-
 def test_equal_cost():
     check.equal_cost(160)
     for wrong, message in [
@@ -63,7 +55,7 @@ def test_heads():
 
     for wrong, message in [
         (lambda q, k, v, heads: attention(q, k, v), "one head"),
-        (lambda *given: torch.cat(by_parts(*given, width=8), 2), "channels of one head"),
+        (lambda *given: torch.cat(by_parts(*given, width=given[0].shape[2]), 2), "of one head"),
         (mixed, "without a transpose"),
         (stacked, "Undo the transpose"),
         (lambda *given: torch.cat(by_parts(*given, dim=-2), 2), "over the queries"),

@@ -11,14 +11,6 @@ schedule = linear(200, 5e-4, 0.1)
 beta, alpha_bar = schedule.beta, schedule.alpha_bar
 
 
-def test_open_exercises_do_not_fail(capsys):
-    check.ratio_of_errors(...)
-    check.stride(lambda *arguments: ...)
-    check.collapsed(...)
-    check.other_target(lambda t: ...)
-    assert capsys.readouterr().out.count("Not tried yet") == 4
-
-
 def test_ratio_of_errors():
     check.ratio_of_errors(((0.224 - 0.212) / (0.215 - 0.212)) ** 0.5)
     for wrong, message in [
@@ -40,7 +32,7 @@ def stride(x_t, eps, z, t, u, power=0.5):  # noqa: PLR0917
 
 def test_stride(capsys):
     check.stride(stride)
-    assert capsys.readouterr().out.count("✓") == 2
+    assert "✓" in capsys.readouterr().out
     with pytest.raises(Mistake, match="single step"):
         check.stride(lambda x, e, z, t, u: stride(x, e, z, t, t - 1))
     with pytest.raises(Mistake, match="standard deviation"):
@@ -61,7 +53,7 @@ def test_stride(capsys):
 
     with pytest.raises(Mistake, match="forgets x_t"):
         check.stride(anew)
-    with pytest.raises(Mistake, match="None of the usual"):
+    with pytest.raises(Mistake, match="not for .*, 120, 0"):
         check.stride(lambda x, e, z, t, u: stride(x, e, z, t, u) + 7.5 * (u == 0))
 
 

@@ -8,14 +8,6 @@ import torch
 from ddpm_lib.course.checks import Mistake, gaussians
 
 
-def test_open_exercises_do_not_fail(capsys):
-    gaussians.shrunk(...)
-    gaussians.looks(...)
-    for check in (gaussians.combine, gaussians.picture_kl, gaussians.between):
-        check(lambda *arguments: ...)
-    assert capsys.readouterr().out.count("Not tried yet") == 5
-
-
 def test_shrunk():
     gaussians.shrunk(0.25)
     for wrong, message in [
@@ -108,7 +100,7 @@ def test_picture_kl():
         (lambda m, s, n, r: right(m, s, n, r) - log(s, r), "logarithm is missing"),
         (lambda m, s, n, r: right(m, s, n, r) - log(s, r) / 2, "once more"),
         (lambda m, s, n, r: right(m, s, n, r) - 2 * log(s, r), "upside down"),
-        (lambda *x: right(*x) + 8, "−1 is missing"),
+        (lambda *x: right(*x) + x[0][0].numel() / 2, "−1 is missing"),
     ]:
         with pytest.raises(Mistake, match=message):
             gaussians.picture_kl(wrong)

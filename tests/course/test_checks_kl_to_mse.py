@@ -12,14 +12,6 @@ def refused(message, function, answer):
         function(answer)
 
 
-def test_open_exercises_do_not_fail(capsys):
-    check.from_picture(...)
-    check.from_noise(...)
-    for function in (check.best_variance, check.v_from_eps, check.estimate):
-        function(lambda *arguments: ...)
-    assert capsys.readouterr().out.count("Not tried yet") == 5
-
-
 def test_nats():
     check.from_picture((4 - 3) / 2 * 64 * 0.1**2)
     check.from_noise((4 / 3 - 1) / 2 * 64 * 0.1**2)
@@ -44,11 +36,17 @@ def test_nats():
 
 def test_best_variance_is_the_minimum_of_the_divergence():
     def by_search(beta_tilde, difference):
-        sigma_squared = torch.linspace(0.02, 0.03, 100_001, dtype=torch.float64)
-        ratio = beta_tilde / sigma_squared
-        gap = difference.square().sum() / (2 * sigma_squared)
-        kl = gap + len(difference) / 2 * (ratio - 1 - ratio.log())
-        return sigma_squared[kl.argmin()]
+        """Where the derivative of the divergence is zero, by halving."""
+        low, high = beta_tilde, beta_tilde + difference.square().max()
+        for _ in range(60):
+            var = torch.as_tensor((low + high) / 2, dtype=torch.float64).requires_grad_()
+            ratio = beta_tilde / var
+            gap = difference.square().sum() / (2 * var)
+            (slope,) = torch.autograd.grad(
+                gap + len(difference) / 2 * (ratio - 1 - ratio.log()), var
+            )
+            low, high = (var.detach(), high) if slope < 0 else (low, var.detach())
+        return var
 
     check.best_variance(by_search)
     for wrong, message in [

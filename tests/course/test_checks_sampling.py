@@ -13,14 +13,6 @@ beta, alpha, alpha_bar = schedule.beta, schedule.alpha, schedule.alpha_bar
 s_squared = schedule.one_minus_alpha_bar
 
 
-def test_open_exercises_do_not_fail(capsys):
-    check.unchanged(...)
-    check.to_bytes(lambda x: ...)
-    check.best_variance(lambda t, loss: ...)
-    check.open_share(lambda x, fork: ...)
-    assert capsys.readouterr().out.count("Not tried yet") == 4
-
-
 def test_unchanged():
     check.unchanged((5**0.5 - 1) / 2)
     check.unchanged(0.618)
@@ -49,7 +41,7 @@ def test_to_bytes(capsys):
         ),
         (lambda x: (x.clamp(0, 1) * 255).round(), "black is −1"),
         (lambda x: (x + 1) * 127.5, "not yet clamped"),
-        (lambda x: unscale(x).long(), "A byte is torch.uint8"),
+        (lambda x: unscale(x).long(), "should be torch.uint8"),
     ]:
         with pytest.raises(Mistake, match=message):
             check.to_bytes(wrong)
@@ -61,7 +53,7 @@ def best_variance(t, loss):
 
 def test_best_variance(capsys):
     check.best_variance(best_variance)
-    assert capsys.readouterr().out.count("✓") == 2
+    assert "✓" in capsys.readouterr().out
 
     def c_0(t):
         return alpha_bar[t - 1].sqrt() * beta[t] / s_squared[t]
@@ -74,7 +66,7 @@ def test_best_variance(capsys):
         (lambda t, loss: small[t] + c_0(t) / schedule.snr[t] * loss, "square of c_0"),
         (lambda t, loss: best_variance(t, loss) - small[t] + beta[t], "forward step"),
         (lambda t, loss: best_variance(t, loss.sqrt()), "mean square already"),
-        (lambda t, loss: 3 * best_variance(t, loss), "None of the usual"),
+        (lambda t, loss: 3 * best_variance(t, loss), "all is 3 times"),
     ]:
         with pytest.raises(Mistake, match=message):
             check.best_variance(wrong)

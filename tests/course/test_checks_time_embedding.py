@@ -9,14 +9,6 @@ from ddpm_lib.course.checks import Mistake
 from ddpm_lib.course.checks import time_embedding as check
 
 
-def test_open_exercises_pass(capsys):
-    check.neighbors(...)
-    check.slowest(...)
-    check.embed(lambda t, d: ...)
-    check.lost(...)
-    assert capsys.readouterr().out.count("Not tried yet") == 4
-
-
 def embed(t, d, periods=lambda j, n: 4 * 1000 ** (j / (n - 1)), turn=2 * math.pi):
     n = d // 2
     angles = t[:, None] * turn / periods(torch.arange(n).double(), n)

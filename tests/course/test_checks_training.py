@@ -7,15 +7,6 @@ from ddpm_lib.course.checks import Mistake
 from ddpm_lib.course.checks import training as check
 
 
-def test_open_exercises_do_not_fail(capsys):
-    check.per_pixel(...)
-    check.memory(...)
-    check.clip(lambda gradients, longest: ...)
-    check.velocity_reference(lambda lam, alpha_bar_t: ...)
-    check.sixteen(..., ...)
-    assert capsys.readouterr().out.count("Not tried yet") == 5
-
-
 def test_per_pixel():
     check.per_pixel(0.03)
     for wrong, message in [
@@ -53,7 +44,7 @@ def clip(parts, longest):
 
 def test_clip(capsys):
     check.clip(clip)
-    assert capsys.readouterr().out.count("✓") == 2
+    assert "✓" in capsys.readouterr().out
     for wrong, message in [
         (lambda g, c: [x * (c / x.norm()).clamp(max=1) for x in g], "own length"),
         (lambda g, c: [x.clamp(-c, c) for x in g], "each number"),
@@ -61,7 +52,7 @@ def test_clip(capsys):
         (lambda g, c: [x / length(g) for x in g], "not `longest`"),
         (lambda g, c: g, "Nothing was shortened"),
         (lambda g, c: [x * c / length(g) for x in g], "stretched"),
-        (lambda g, c: length(g), "as many tensors"),
+        (lambda g, c: length(g), r"shape is \(\), it should be \[\(2, 2\), \(2,\)\]"),
     ]:
         with pytest.raises(Mistake, match=message):
             check.clip(wrong)
@@ -77,7 +68,7 @@ def test_velocity_reference():
         (lambda lam, a2: noise(lam, a2) / a2 * (1 - a2), "for x_0"),
         (lambda lam, a2: noise(lam, a2) / a2**0.5, "not by its root"),
         (lambda lam, a2: noise(lam, a2) * a2, "other way round"),
-        (lambda lam, a2: 3 * noise(lam, a2) / a2, "take the mean"),
+        (lambda lam, a2: len(lam) * noise(lam, a2) / a2, "take the mean"),
     ]:
         with pytest.raises(Mistake, match=message):
             check.velocity_reference(wrong)

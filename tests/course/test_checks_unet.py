@@ -7,14 +7,6 @@ from ddpm_lib.course.checks import Mistake
 from ddpm_lib.course.checks import unet as check
 
 
-def test_open_exercises_do_not_fail(capsys):
-    check.next_size(...)
-    check.kernel_five(..., ..., ..., ...)
-    check.dilation(lambda layers: ...)
-    check.any_size(lambda network, x_t, t: ...)
-    assert capsys.readouterr().out.count("Not tried yet") == 4
-
-
 def test_next_size():
     check.next_size(112)
     for wrong, message in [
@@ -75,7 +67,7 @@ def at_any_size(network, x_t, t, missing=lambda n: -n % 4, **how):
 
 def test_any_size(capsys):
     check.any_size(at_any_size)
-    assert capsys.readouterr().out.count("✓") == 2
+    assert "✓" in capsys.readouterr().out
     with pytest.raises(Mistake, match="needs no zeros"):
         check.any_size(lambda *x: at_any_size(*x, missing=lambda n: 4 - n % 4))
     with pytest.raises(Mistake, match="four more"):
@@ -87,9 +79,15 @@ def test_any_size(capsys):
         H, W = x_t.shape[2:]
         return F.pad(x_t, (0, -W % 4, 0, -H % 4))
 
+    def last(y, x_t):
+        H, W = x_t.shape[2:]
+        return y[:, :, -H:, -W:]
+
     with pytest.raises(Mistake, match="still there"):
         check.any_size(lambda network, x_t, t: network(pad(x_t), t))
     with pytest.raises(Mistake, match="taken off at the left"):
-        check.any_size(lambda network, x_t, t: network(pad(x_t), t)[:, :, 2:, 3:])
+        check.any_size(lambda network, x_t, t: last(network(pad(x_t), t), x_t))
     with pytest.raises(Mistake, match="these are at the left"):
-        check.any_size(lambda network, x_t, t: network(F.pad(x_t, (3, 0, 2, 0)), t)[:, :, 2:, 3:])
+        check.any_size(
+            lambda network, x_t, t: last(network(pad(x_t.flip(2, 3)).flip(2, 3), t), x_t)
+        )

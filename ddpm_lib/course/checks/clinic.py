@@ -1,4 +1,4 @@
-"""Checks for the exercises of chapter 15, the debugging clinic, and the answer to a diagnosis."""
+"""Exercises of chapter 15, the debugging clinic, and the answer to a diagnosis."""
 
 import textwrap
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddpm_lib.course.checks import Mistake, judge
+from ddpm_lib.course.checks import Exercise, Mistake, given, say
 from ddpm_lib.course.clinic.patients import BUGS, NAMES
 from ddpm_lib.course.clinic.ward import CHECKS, evidence, passes, ruled_out
 
@@ -16,37 +16,47 @@ from ddpm_lib.course.clinic.ward import CHECKS, evidence, passes, ruled_out
 def diagnose(number: int, answer: Any) -> None:
     """Say whether a patient has the bug of that name and, if not, what rules it out."""
     if answer is ...:
-        print(f"· Patient {number}: not tried yet.")
-        return
-    if number not in NAMES:
-        raise Mistake(fold(f"The ward has the patients 1 to {len(NAMES)}, got {number}."))
-    if answer not in BUGS:
-        names = ", ".join(f"“{name}”" for name in BUGS)
-        raise Mistake(fold(f"No diagnosis is called “{answer}”. The ward knows {names}."))
-    if answer == NAMES[number]:
+        print(say("· Patient {number}: not tried yet.", number=number))
+    elif number not in NAMES:
+        known = "The ward has the patients 1 to {last}, got {number}."
+        raise Mistake(fold(known, last=len(NAMES), number=number))
+    elif answer not in BUGS:
+        known = "No diagnosis is called “{answer}”. The ward knows “{names}”."
+        raise Mistake(fold(known, answer=answer, names="”, “".join(BUGS)))
+    elif answer != NAMES[number]:
+        raise Mistake(fold(contradiction(number, answer)))
+    else:
         failed = [check for check, value in evidence(number).items() if not passes(check, value)]
-        shown = f"The failing checks: {', '.join(failed)}. " if failed else "No check fails. "
-        said = f"Patient {number} has “{answer}”. {shown}Repair: {BUGS[answer].repair}."
-        print(f"✓ {fold(said)}")
-        return
-    raise Mistake(fold(f"Patient {number}: {contradiction(number, answer)}"))
+        sentence = (
+            "✓ Patient {number} has “{answer}”. The failing checks: {failed}. Repair: {repair}."
+            if failed
+            else "✓ Patient {number} has “{answer}”. No check fails. Repair: {repair}."
+        )
+        values = {"failed": ", ".join(failed), "repair": BUGS[answer].repair}
+        print(fold(sentence, number=number, answer=answer, **values))
 
 
 def contradiction(number: int, answer: str) -> str:
     """The sentence that rules a diagnosis out, from what the checks measured."""
     found = ruled_out(number, answer)
     if found is None:
-        return f"nothing rules “{answer}” out."
+        return say("Patient {number}: nothing rules “{answer}” out.", number=number, answer=answer)
     check, here, there = found
-    return (
-        f"with “{answer}”, {CHECKS[check].says} would be {write(there)}, and here it is "
-        f"{write(here)} (check “{check}”)."
+    return say(
+        "Patient {number}: with “{answer}”, {quantity} would be {there}, and here it is {here} "
+        "(check “{check}”).",
+        number=number,
+        answer=answer,
+        quantity=CHECKS[check].says,
+        there=write(there),
+        here=write(here),
+        check=check,
     )
 
 
-def fold(sentence: str) -> str:
+def fold(sentence: str, **values: Any) -> str:
     """In lines that fit a phone, with room for a mark in front."""
-    return textwrap.fill(sentence, 38)
+    return textwrap.fill(say(sentence, **values), 38)
 
 
 def write(value: float) -> str:
@@ -57,110 +67,111 @@ def write(value: float) -> str:
     return text.replace("-", "−")
 
 
-def numbers_needed(n: Any) -> None:
-    """Exercise: how many numbers show a variance that is 2 % off, with five standard errors."""
-    judge(
-        n,
-        50 / 0.02**2,
-        {
-            "That many show it with a single standard error: chance does that one time in three. "
-            "Ask for five.": 2 / 0.02**2,
-            "The factor 2 is missing: the variance of z² is 2.": 25 / 0.02**2,
-            "That is for a standard deviation that is 2 % off. Its variance is 4 % off.": (
-                50 / 0.04**2
-            ),
-            "The error falls with the root of n: the deviation enters squared.": 50 / 0.02,
-            "You forgot to square the five.": 10 / 0.02**2,
-        },
-        "125 000 numbers. It takes 1300 ribbons.",
-        rtol=0.01,
-    )
-
+numbers_needed = Exercise(
+    name="clinic.numbers_needed",
+    see="One reverse step",
+    right=50 / 0.02**2,
+    wrong={
+        "That many show it with a single standard error: chance does that one time in three. Ask "
+        "for five.": 2 / 0.02**2,
+        "The factor 2 is missing: the variance of z² is 2.": 25 / 0.02**2,
+        "That is for a standard deviation that is 2 % off. Its variance is 4 % off.": 50 / 0.04**2,
+        "The error falls with the root of n: the deviation enters squared.": 50 / 0.02,
+        "You forgot to square the five.": 10 / 0.02**2,
+    },
+    praise="125 000 numbers. It takes 1300 ribbons.",
+    rtol=0.01,
+)
 
 Make = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x_0, t, eps) -> x_t
 
 
-def own_time(function: Callable[[Make], Any]) -> None:
-    """Exercise: how many other pictures of a batch of 16 change if picture 0 gets another t."""
+def _make(which: Callable[[Tensor], Tensor], *shape: int) -> Make:
+    """What makes x_t from the times that `which` takes for those it is given."""
     table = torch.linspace(1, 0.01, 101, dtype=torch.float64)
 
-    def make(which: Callable[[Tensor], Tensor], shape: tuple[int, ...]) -> Make:
-        def x_t(x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
-            alpha_bar = table[which(t)].to(x_0).reshape(shape)
-            return alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * eps
+    def x_t(x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        alpha_bar = table[which(t)].to(x_0).reshape(shape)
+        return alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * eps
 
-        return x_t
+    return x_t
 
-    each = (-1, 1, 1, 1)
-    healthy = make(lambda t: t, each)
-    along_the_width = make(lambda t: t, (-1,))
-    shared = make(lambda t: t[:1].expand(len(t)), each)
-    neighbor = make(lambda t: t.roll(1), each)
-    answers = [function(f) for f in (healthy, along_the_width, shared, neighbor)]
-    if answers[0] is ...:
-        judge(..., 0, {}, "")
-        return
-    judge(
-        torch.as_tensor([float(answer) for answer in answers]),
-        torch.tensor([0.0, 15, 15, 1]),
-        {
-            "You count picture 0 too: its own x_t may change.": torch.tensor([1.0, 16, 16, 1]),
-            "You count pixels, not pictures.": torch.tensor([0.0, 15 * 6, 15 * 96, 96]),
-            "Nothing ever changes: give picture 0 another t in the second call, and keep eps.": (
-                torch.zeros(4)
-            ),
-            "All change even in the healthy program: use the same eps in both calls.": (
-                torch.tensor([15.0, 15, 15, 15])
-            ),
-            "That is the share. The question is how many.": torch.tensor([0.0, 1, 1, 1 / 15]),
+
+def _changed(
+    make: Make, *, first: int = 1, other: int = 20, same: bool = True, pixels: bool = False
+) -> int:
+    """How many pictures change, from the `first` on, if picture 0 gets another t."""
+    x_0, eps, fresh = torch.randn(3, 16, 3, 2, 16)
+    t = torch.full((16,), 50)
+    moved = t.clone()
+    moved[0] = other
+    differ = (make(x_0, t, eps) != make(x_0, moved, eps if same else fresh))[first:].flatten(1)
+    return int(differ.sum() if pixels else differ.any(1).sum())
+
+
+own_time = Exercise(
+    name="clinic.own_time",
+    see="Does a picture depend on its own t only?",
+    right=_changed,
+    wrong={
+        "You count picture 0 too: its own x_t may change.": {"first": 0},
+        "You count pixels, not pictures.": {"pixels": True},
+        "Nothing ever changes: give picture 0 another t in the second call, and keep eps.": {
+            "other": 50
         },
-        fold("0 for the healthy one; 15, 15 and 1 for three broken ones."),
-    )
+        "All change even in the healthy program: use the same eps in both calls.": {"same": False},
+        "That is the share. The question is how many.": lambda make: _changed(make) / 15,
+    },
+    praise="0 for the healthy one; 15, 15 and 1 for three broken ones.",
+    cases=(
+        given(_make(lambda t: t, -1, 1, 1, 1)),
+        given(_make(lambda t: t, -1)),  # along the width
+        given(_make(lambda t: t[:1].expand(len(t)), -1, 1, 1, 1)),  # the first one's for all
+        given(_make(lambda t: t.roll(1), -1, 1, 1, 1)),  # the neighbor's
+    ),
+)
+
+_SIGNAL, _NOISE = (0.25 - 0.5) ** 2 / 0.75, (sqrt(0.75) - 1) ** 2
+
+cheat_without_roots = Exercise(
+    name="clinic.cheat_without_roots",
+    see="The loss, without a network",
+    right=_SIGNAL + _NOISE,
+    wrong={
+        "That is the part of the signal. The noise has the wrong size too.": _SIGNAL,
+        "That is the part of the noise. The signal has the wrong size too.": _NOISE,
+        "The error of the signal is divided by s² = 1 − alpha_bar: the cheat divides by s.": (
+            0.75 * _SIGNAL + _NOISE
+        ),
+        "In the second part s' is 1 − alpha_bar and s its root: s'/s is the root itself.": (
+            _SIGNAL + 0.25**2
+        ),
+        "Squares add, not the errors themselves.": -0.25 / sqrt(0.75) + sqrt(0.75) - 1,
+    },
+    praise="About 0.10. A trained network would hide it in its floor; the cheat has none.",
+    rtol=0.01,
+)
+
+_NOT = {
+    "width": "With a thousand steps both widths are close to 1: 1.01 and 0.99.",
+    "loss": "Both bugs are in the sampler. The loss knows nothing of it.",
+    "t": "Both networks know t. One sampler tells them a wrong one.",
+    "end": "Both train as they should: x_T is right.",
+    "last step": "Neither adds noise in the last step.",
+}
 
 
-def cheat_without_roots(loss: Any) -> None:
-    """Exercise: the cheat's loss where the roots are missing, alpha_bar = 1/4 and E[x_0²] = 1."""
-    bar = 0.25
-    signal = (bar - sqrt(bar)) ** 2 / (1 - bar)
-    noise = (sqrt(1 - bar) - 1) ** 2
-    judge(
-        loss,
-        signal + noise,
-        {
-            "That is the part of the signal. The noise has the wrong size too.": signal,
-            "That is the part of the noise. The signal has the wrong size too.": noise,
-            "The error of the signal is divided by s² = 1 − alpha_bar: the cheat divides by s.": (
-                (bar - sqrt(bar)) ** 2 + noise
-            ),
-            "In the second part s' is 1 − alpha_bar and s its root: s'/s is the root itself.": (
-                signal + (1 - bar - 1) ** 2
-            ),
-            "Squares add, not the errors themselves.": (
-                (bar - sqrt(bar)) / sqrt(1 - bar) + sqrt(1 - bar) - 1
-            ),
-        },
-        fold("About 0.10. A trained network would hide it in its floor; the cheat has none."),
-        rtol=0.01,
-    )
+def _separates(check: Any) -> dict[str, Any]:
+    if check not in CHECKS:
+        raise Mistake("The checks are {names}.", names=", ".join(CHECKS))
+    if check not in ("step mean", "step variance"):
+        raise Mistake(_NOT.get(check, "This check looks at a part that both have in order."))
+    return {}
 
 
-def separating_check(name: Any) -> None:
-    """Exercise: the check that tells “told t - 1” from “shifted table” with a thousand steps."""
-    if name is ...:
-        judge(..., 0, {}, "")
-        return
-    why = {
-        "width": "With a thousand steps both widths are close to 1: 1.01 and 0.99.",
-        "loss": "Both bugs are in the sampler. The loss knows nothing of it.",
-        "t": "Both networks know t. One sampler tells them a wrong one.",
-        "end": "Both train as they should: x_T is right.",
-        "last step": "Neither adds noise in the last step.",
-    }
-    if name in ("step mean", "step variance"):
-        right = "One of them has a wrong mean and the other a wrong variance, in a single step."
-        print(f"✓ {fold(right)}")
-    elif name in CHECKS:
-        usual = "This check looks at a part that both have in order."
-        raise Mistake(fold(why.get(name, usual)))
-    else:
-        raise Mistake(fold(f"The checks are {', '.join(CHECKS)}."))
+separating_check = Exercise(
+    name="clinic.separating_check",
+    see="One reverse step",
+    praise="One of them has a wrong mean and the other a wrong variance, in a single step.",
+    probe=_separates,
+)
