@@ -1031,8 +1031,9 @@ def posterior_step(x_0, x_t, t):
 # %%
 import inspect
 
-from ddpm_lib.diffusion import posterior
+from ddpm_lib.diffusion import posterior, posterior_factors
 
+print(inspect.getsource(posterior_factors))
 print(inspect.getsource(posterior))
 
 # %% [markdown]
@@ -1149,21 +1150,23 @@ denoise = exact_denoiser(schedule, mixture)
 def too_much(noise):
     """√(1 − α) of all the noise is subtracted."""
 
-    def step(schedule, denoise, x_t, t, *_):
-        eps = denoise(x_t, t).eps
+    def step(now):
+        x_t, t = now.x_t, now.t
+        eps = now.denoise(x_t, t).eps
         mu = (x_t - (1 - alpha[t]).sqrt() * eps) / alpha[t].sqrt()
         return mu + noise * beta_tilde[t].sqrt() * torch.randn(N, 1)
 
     return step
 
 
-def published_table(schedule, denoise, x_t, t, *_):
+def published_table(now):
     """ᾱ_t in the place of ᾱ_{t−1}, in the mean too."""
+    x_t, t = now.x_t, now.t
     before = alpha_bar[t] if t > 1 else alpha_bar[0]
     s_squared = 1 - alpha_bar[t]
     from_x_0 = before.sqrt() * beta[t] / s_squared
     from_x_t = alpha[t].sqrt() * (1 - before) / s_squared
-    mu = from_x_0 * denoise(x_t, t).x_0 + from_x_t * x_t
+    mu = from_x_0 * now.denoise(x_t, t).x_0 + from_x_t * x_t
     var = (1 - before) / s_squared * beta[t]
     return mu + var.sqrt() * torch.randn(N, 1)
 

@@ -738,7 +738,7 @@ def last_cost(schedule, denoise, x_0, eps, var):
 
 
 # %% [markdown]
-# The library's `prior_term`, `step_term` and `data_term` say the same, with checks of what they are given; here is the second. The variance is a function of the schedule and of $t$: `beta` or `beta_tilde`, or one's own. `bound` puts all the terms into one table, row $k$ for $L_k$, with a noise of its own for each.
+# The library's `prior_term`, `step_term` and `data_term` say the same, with checks of what they are given; here is the second. The variance is a function of the schedule and of $t$: `kernel_variance` or `posterior_variance`, or one's own. `bound` puts all the terms into one table, row $k$ for $L_k$, with a noise of its own for each.
 
 # %%
 import inspect

@@ -390,7 +390,7 @@ print(f"error of ε̂ at T: {errors_at(T)[0] ** 0.5:.2f}")
 # %%
 def clipping_x_t(step):
     """A step that clips x_t itself, as some programs do."""
-    return lambda *known: step(*known).clamp(-1, 1)
+    return lambda now: step(now).clamp(-1, 1)
 
 
 times = strided(T, 100)

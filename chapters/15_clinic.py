@@ -27,7 +27,7 @@ from ddpm_lib.course.clinic import patients
 from ddpm_lib.course.clinic.patients import BUGS
 from ddpm_lib.course.clinic.program import SHAPE, trained
 from ddpm_lib.plotting import NOISE, style
-from ddpm_lib.sampling import denoiser, sample
+from ddpm_lib.sampling import Stride, denoiser, sample
 
 style()
 
@@ -476,7 +476,9 @@ def probe(step, t, z):
     """A step from t to t − 1 with all noise equal to z."""
     x_t = diffusion.add_noise(schedule, x_0, t, eps)
     constant = partial(torch.full, fill_value=z, dtype=x_t.dtype)
-    return step(schedule, known(schedule), x_t, t, t - 1, constant)
+    return step(
+        Stride(schedule, known(schedule), x_t, t, t - 1, constant)
+    )
 
 
 def mean_and_deviation(step, t, z=0.5):

@@ -6,6 +6,7 @@ time earlier than t. Draw t on the CPU, where the tables are: to ask a device fo
 
 from collections.abc import Callable
 from functools import partial
+from math import isfinite
 from typing import NamedTuple
 
 import torch
@@ -57,9 +58,14 @@ def add_noise(schedule: Schedule, x_0: Tensor, t: Time, eps: Tensor) -> Tensor:
     return a * x_0 + s * eps
 
 
-def signal_and_noise(schedule: Schedule, t: Time, like: Tensor) -> tuple[Tensor, Tensor]:
-    """a = sqrt(alpha_bar_t) and s = sqrt(1 - alpha_bar_t), shaped to multiply `like`."""
-    t = check_times(t, 0, schedule.T)
+def signal_and_noise(
+    schedule: Schedule, t: Time, like: Tensor, *, first: int = 0
+) -> tuple[Tensor, Tensor]:
+    """a = sqrt(alpha_bar_t) and s = sqrt(1 - alpha_bar_t), shaped to multiply `like`.
+
+    t: one time in first..T, or (B,);  like: (B, ...)  ->  both () or (B, 1, ..., 1)
+    """
+    t = check_times(t, first, schedule.T)
     a, s = schedule.alpha_bar[t].sqrt(), schedule.one_minus_alpha_bar[t].sqrt()
     return aligned(a, like), aligned(s, like)
 
@@ -76,8 +82,7 @@ def kernel_variance(schedule: Schedule, t: Time, u: Time | None = None) -> Tenso
 
     t, u: one time, or (B,)  ->  () or (B,) float64
     """
-    t, u = _pair(schedule, t, u)
-    return -torch.expm1(schedule.log_alpha_bar[t] - schedule.log_alpha_bar[u])
+    return _beta(schedule, *_pair(schedule, t, u))
 
 
 # And back
@@ -88,9 +93,7 @@ def posterior_variance(schedule: Schedule, t: Time, u: Time | None = None) -> Te
 
     t, u: one time, or (B,)  ->  () or (B,) float64
     """
-    t, u = _pair(schedule, t, u)
-    s_squared = schedule.one_minus_alpha_bar
-    return s_squared[u] / s_squared[t] * kernel_variance(schedule, t, u)
+    return posterior_factors(schedule, *_pair(schedule, t, u))[2]
 
 
 def posterior(
@@ -99,12 +102,20 @@ def posterior(
     """q(x_u | x_t, x_0), by default of u = t - 1: mu_tilde, beta_tilde (Ho et al. 2020, eq. 7)."""
     check_floats(x_0, "x_0")
     check_floats(x_t, "x_t", like=x_0)
-    t, u = _pair(schedule, t, u)
-    beta_t, s_squared = kernel_variance(schedule, t, u), schedule.one_minus_alpha_bar
+    factors = posterior_factors(schedule, *_pair(schedule, t, u))
+    from_x_0, from_x_t, beta_tilde = (aligned(factor, x_0) for factor in factors)
+    return Gaussian(from_x_0 * x_0 + from_x_t * x_t, beta_tilde)
+
+
+def posterior_factors(schedule: Schedule, t: Time, u: Time) -> tuple[Tensor, Tensor, Tensor]:
+    """What multiplies x_0 and x_t in mu_tilde, and beta_tilde, for a t and u that are checked.
+
+    t, u: one time, or (B,)  ->  () or (B,) float64
+    """
+    beta_t, s_squared = _beta(schedule, t, u), schedule.one_minus_alpha_bar
     from_x_0 = schedule.alpha_bar[u].sqrt() * beta_t / s_squared[t]
     from_x_t = (1 - beta_t).sqrt() * s_squared[u] / s_squared[t]
-    mu_tilde = aligned(from_x_0, x_0) * x_0 + aligned(from_x_t, x_0) * x_t
-    return Gaussian(mu_tilde, aligned(s_squared[u] / s_squared[t] * beta_t, x_0))
+    return from_x_0, from_x_t, s_squared[u] / s_squared[t] * beta_t
 
 
 # What the network learns
@@ -138,15 +149,16 @@ def loss(
 
     x_0, eps: (B, ...);  t: one time in 1..T, or (B,)  ->  (B,)
     """
-    t = check_times(t, 1, schedule.T)
-    x_t = add_noise(schedule, x_0, t, eps)
-    target = parameterization.target(x_0, eps, *signal_and_noise(schedule, t, like=x_0))
-    return (ask(network, x_t, t) - target).square().reshape(len(x_0), -1).mean(1)
+    check_floats(x_0, "x_0")
+    check_floats(eps, "eps", like=x_0)
+    a, s = signal_and_noise(schedule, t, like=x_0, first=1)
+    error = ask(network, a * x_0 + s * eps, t) - parameterization.target(x_0, eps, a, s)
+    return error.square().reshape(len(x_0), -1).mean(1)
 
 
 def ask(network: Network, x_t: Tensor, t: Time) -> Tensor:
     """The network's output, with one t for each picture, and refused if it would be broadcast."""
-    out = network(x_t, _send(torch.as_tensor(t).expand(len(x_t)), x_t))
+    out = network(x_t, send(torch.as_tensor(t).long().expand(len(x_t)), x_t.device))
     if out.shape != x_t.shape:
         raise ValueError(
             f"a network returns the shape of x_t, {tuple(x_t.shape)}, got {tuple(out.shape)}"
@@ -184,8 +196,9 @@ def check_floats(x: Tensor, name: str, like: Tensor | None = None) -> None:
         raise ValueError(f"{name} is a batch (B, ...) of at least one, got {tuple(x.shape)}")
     if like is not None and x.shape != like.shape:
         raise ValueError(f"{name} has the shape {tuple(like.shape)}, got {tuple(x.shape)}")
-    # Only where looking is free: any other device would have to be waited for, at each step.
-    if x.device.type == "cpu" and not x.isfinite().all():
+    # Only where looking is free: any other device would have to be waited for, at each step. And
+    # only if the sum is not finite, which is found much sooner; it may be so by an overflow alone.
+    if x.device.type == "cpu" and not isfinite(x.detach().sum()) and not x.isfinite().all():
         raise ValueError(f"{name} is finite, got {int((~x.isfinite()).sum())} values that are not")
 
 
@@ -217,12 +230,17 @@ def aligned(values: Tensor, like: Tensor) -> Tensor:
         raise ValueError(
             f"t is one time, or one for each of the {len(like)} pictures, got {len(values)} times"
         )
-    return _send(values, like).reshape(-1, *[1] * (like.ndim - 1))
+    return send(values, like.device).reshape(-1, *[1] * (like.ndim - 1))
 
 
-def _send(values: Tensor, like: Tensor) -> Tensor:
+def send(x: Tensor, device: torch.device) -> Tensor:
+    """x on the device, without waiting where that is safe."""
     # CUDA reads the values before it lets go of the host; another device may read them too late.
-    return values.to(like.device, non_blocking=like.is_cuda)
+    return x.to(device, non_blocking=device.type == "cuda")
+
+
+def _beta(schedule: Schedule, t: Time, u: Time) -> Tensor:
+    return -torch.expm1(schedule.log_alpha_bar[t] - schedule.log_alpha_bar[u])
 
 
 def _pair(schedule: Schedule, t: Time, u: Time | None) -> tuple[Time, Time]:

@@ -1,11 +1,13 @@
 """From noise to data: a step goes from x_t to an earlier x_u, and `sample` takes one after another.
 
-A step is a function of all that it depends on. It gets the denoiser and not its answer, so that it
-may ask more than once; it keeps nothing, so that steps of different kinds can be mixed.
+A step is a function of all that it depends on, a `Stride`: of the denoiser and not its answer, so
+that it may ask more than once, and of what was answered at the time before. It keeps nothing by
+itself, so that steps of different kinds can be mixed, and one can walk several times at once.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -24,14 +26,33 @@ from ddpm_lib.diffusion import (
     check_times,
     noise_for,
     normal,
-    posterior,
+    posterior_factors,
     posterior_variance,
     signal_and_noise,
 )
 from ddpm_lib.schedules import Schedule
 
-# (schedule, denoise, x_t, t, u, randn) -> x_u
-Step = Callable[[Schedule, Denoiser, Tensor, int, int, Randn], Tensor]
+
+class Answer(NamedTuple):
+    """What the denoiser said at time t."""
+
+    t: int
+    prediction: Prediction
+
+
+class Stride(NamedTuple):
+    """All that a step from x_t to an earlier x_u depends on."""
+
+    schedule: Schedule
+    denoise: Denoiser
+    x_t: Tensor
+    t: int
+    u: int
+    randn: Randn
+    before: Answer | None = None  # of the stride that led to x_t; multistep solvers build on it
+
+
+Step = Callable[[Stride], Tensor]  # -> x_u
 
 
 def sample(
@@ -56,16 +77,33 @@ def sample(
     randn = randn or normal(x_T)
 
     def walk() -> Iterator[Tensor]:
-        x_t = x_T
+        x_t, before = x_T, None
         for t, u in pairwise(times):
+            said: dict[int, Prediction] = {}  # at each time, the last
             # Not around the yield: the caller's code would run without gradients too. And not in
             # inference mode: it saves nothing beside a network, and what it makes can be neither
             # trained on, nor changed in place, nor differentiated by a denoiser that is guided.
             with torch.no_grad():
-                x_t = step(schedule, denoise, x_t, t, u, randn)
+                x_t = step(Stride(schedule, _heard(denoise, said), x_t, t, u, randn, before))
+            # None from a step that never asked at t. Of several answers the last one led to x_u: a
+            # step that walks a stride again, from another x_t, has thrown away the first.
+            before = Answer(t, said[t]) if t in said else None
             yield x_t
 
     return walk()  # a generator in its own right would complain only when asked for the first x_u
+
+
+def _heard(denoise: Denoiser, said: dict[int, Prediction]) -> Denoiser:
+    """The same denoiser; its answers, which enter here, are checked and written down."""
+
+    def heard(x_t: Tensor, t: Time) -> Prediction:
+        prediction = denoise(x_t, t)
+        check_floats(prediction.x_0, "the denoiser's x_0", like=x_t)
+        if not isinstance(t, Tensor):  # without the graph of one that differentiates
+            said[t] = Prediction(prediction.x_0.detach(), prediction.eps.detach())
+        return prediction
+
+    return heard
 
 
 def strided(T: int, n: int) -> list[int]:
@@ -81,16 +119,16 @@ def ddpm(variance: Variance = posterior_variance) -> Step:
     variance: kernel_variance, posterior_variance, or any function (schedule, t, u) -> sigma^2
     """
 
-    def step(  # noqa: PLR0917 - all that a step depends on
-        schedule: Schedule, denoise: Denoiser, x_t: Tensor, t: int, u: int, randn: Randn
-    ) -> Tensor:
-        mu = posterior(schedule, denoise(x_t, t).x_0, x_t, t, u).mean
-        if u == 0:
-            return mu  # noise would only be seen
-        var = torch.as_tensor(variance(schedule, t, u), dtype=torch.float64)
+    def step(now: Stride) -> Tensor:
+        schedule, denoise, x_t, t, u, randn, _ = now
+        # At u = 0 noise would only be seen.
+        var = torch.as_tensor(variance(schedule, t, u) if u else 0, dtype=torch.float64)
         if not var >= 0:  # also true for NaN
             raise ValueError(f"the variance of the step from {t} to {u} is {var:g}, not positive")
-        return mu + aligned(var.sqrt(), x_t) * noise_for(randn, x_t)
+        x_0 = denoise(x_t, t).x_0
+        from_x_0, from_x_t, _ = posterior_factors(schedule, t, u)
+        mu = aligned(from_x_0, x_t) * x_0 + aligned(from_x_t, x_t) * x_t
+        return mu + aligned(var.sqrt(), x_t) * noise_for(randn, x_t) if u else mu
 
     return step
 
@@ -100,9 +138,8 @@ def ddim(eta: float = 0.0) -> Step:
     if not 0 <= eta <= 1:
         raise ValueError(f"eta goes from 0, no fresh noise, to 1, as much as DDPM, got {eta}")
 
-    def step(  # noqa: PLR0917 - all that a step depends on
-        schedule: Schedule, denoise: Denoiser, x_t: Tensor, t: int, u: int, randn: Randn
-    ) -> Tensor:
+    def step(now: Stride) -> Tensor:
+        schedule, denoise, x_t, t, u, randn, _ = now
         x_0, eps = denoise(x_t, t)
         var = eta**2 * posterior_variance(schedule, t, u)
         kept = (schedule.one_minus_alpha_bar[u] - var).clamp(min=0)  # rounding can make it -1e-17
@@ -120,15 +157,14 @@ def heun() -> Step:
     """
     euler = ddim()
 
-    def step(  # noqa: PLR0917 - all that a step depends on
-        schedule: Schedule, denoise: Denoiser, x_t: Tensor, t: int, u: int, randn: Randn
-    ) -> Tensor:
+    def step(now: Stride) -> Tensor:
+        schedule, denoise, x_t, t, u, _, _ = now
         a, s = schedule.alpha_bar.sqrt(), schedule.one_minus_alpha_bar.sqrt()
         # The second prediction is at the end of the step: Heun's rule. There is none at time 0, so
         # the last step has it half way; with one alone it would make most of the whole run's error.
         m = u or min(int(torch.searchsorted(s, s[t] / 2)), t - 1)
         first = denoise(x_t, t)
-        x_m = euler(schedule, lambda x, t: first, x_t, t, m, randn)
+        x_m = euler(now._replace(denoise=lambda x, t: first, u=m))
         if m == 0:
             return x_m
         second = denoise(x_m, m)
@@ -152,8 +188,7 @@ def denoiser(
 
     def denoise(x_t: Tensor, t: Time) -> Prediction:
         check_floats(x_t, "x_t")
-        t = check_times(t, 1, schedule.T)
-        a, s = signal_and_noise(schedule, t, like=x_t)
+        a, s = signal_and_noise(schedule, t, like=x_t, first=1)
         prediction = parameterization.decode(ask(network, x_t, t), x_t, a, s)
         if clip is None:
             return prediction

@@ -168,7 +168,7 @@ def training_steps(
     first, end = (i * size * settings.accumulate for i in (me, me + 1))
     parts = [slice(i, i + size) for i in range(first, end, size)]  # of the batch, for this process
     device = run.failed.device
-    one = prepare(_send(data[:1], device))  # to know its shape and dtype
+    one = prepare(diffusion.send(data[:1], device))  # to know its shape and dtype
     diffusion.check_floats(one, "x_0")
     module = devices.prepare_model(run.network)
     network = _quick(module, settings)
@@ -182,7 +182,9 @@ def training_steps(
         for part in parts:
             # Processes exchange their gradients once a step, with the last part.
             with nullcontext() if part is parts[-1] else devices.no_sync(module):
-                x_0 = prepare(_send(data[_send(index[part], data.device)], device))
+                x_0 = prepare(
+                    diffusion.send(data[diffusion.send(index[part], data.device)], device)
+                )
                 losses = loss(schedule, network, parameterization, x_0, t=t[part], eps=eps[part])
                 share = losses.mean() / len(parts)
                 share.backward()
@@ -228,7 +230,7 @@ class LossesByTime:
     def loss(self, *args: Any, t: Tensor, **kwargs: Any) -> Tensor:
         """diffusion.loss, with its arguments."""
         losses = diffusion.loss(*args, t=t, **kwargs)
-        bins = ((t - 1) * BINS // self.T).to(losses.device, non_blocking=True)
+        bins = diffusion.send((t - 1) * BINS // self.T, losses.device)
         found = losses.detach().float()
         self.sums.index_add_(1, bins, torch.stack([found, torch.ones_like(found)]))
         return losses
@@ -267,8 +269,3 @@ def _follow(average: nn.Module, network: nn.Module, memory: float) -> None:
     AveragedModel of torch does the same, but asks the device for its step count each time.
     """
     torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - memory)
-
-
-def _send(x: Tensor, device: torch.device) -> Tensor:
-    # CUDA reads the values before it lets go of the host; another device may read them too late.
-    return x.to(device, non_blocking=device.type == "cuda")

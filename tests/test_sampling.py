@@ -21,13 +21,15 @@ from ddpm_lib.diffusion import (
     Prediction,
     V,
     add_noise,
+    kernel,
     kernel_variance,
+    noise_for,
     posterior,
     posterior_variance,
     signal_and_noise,
 )
 from ddpm_lib.exact import Mixture, exact_denoiser, isotropic
-from ddpm_lib.sampling import Step, ddim, ddpm, denoiser, heun, sample, strided
+from ddpm_lib.sampling import Answer, Step, Stride, ddim, ddpm, denoiser, heun, sample, strided
 from ddpm_lib.schedules import Schedule, cosine, linear
 
 properties = settings(deadline=None, max_examples=50, derandomize=True)
@@ -104,7 +106,7 @@ def test_fewer_steps_need_the_variance_of_the_whole_stride() -> None:
     unit = exact_denoiser(schedule, isotropic(torch.ones(1), torch.zeros(1, 1), 1.0))
     x_t, z = randn(5, 1), randn(5, 1, seed=1)
     for t, u in [(1000, 950), (500, 450), (100, 50)]:
-        x_u = ddpm(kernel_variance)(schedule, unit, x_t, t, u, lambda shape: z)
+        x_u = ddpm(kernel_variance)(Stride(schedule, unit, x_t, t, u, lambda shape: z))
         alpha = schedule.alpha_bar[t] / schedule.alpha_bar[u]
         close(x_u, alpha.sqrt() * x_t + (1 - alpha).sqrt() * z)  # so its variance is 1 again
 
@@ -185,10 +187,10 @@ def test_ddpm_draws_the_posterior_of_the_prediction(times: tuple[int, int], sche
     t, u = times
     x_t, z, x_0 = randn(4, 2), randn(4, 2, seed=1), randn(2, seed=2)
     q = posterior(schedule, x_0.expand_as(x_t), x_t, t, u)
-    x_u = ddpm()(schedule, point(schedule, x_0), x_t, t, u, lambda shape: z)
+    x_u = ddpm()(Stride(schedule, point(schedule, x_0), x_t, t, u, lambda shape: z))
     close(x_u, q.mean + q.var.sqrt() * z)
     x_u = ddpm(lambda schedule, t, u: 0.25)(
-        schedule, point(schedule, x_0), x_t, t, u, lambda shape: z
+        Stride(schedule, point(schedule, x_0), x_t, t, u, lambda shape: z)
     )
     close(x_u, q.mean + (0.5 * z if u else 0))
 
@@ -198,8 +200,9 @@ def test_ddpm_draws_the_posterior_of_the_prediction(times: tuple[int, int], sche
 def test_ddim_with_eta_1_is_ddpm(times: tuple[int, int], schedule: Any) -> None:
     t, u = times
     x_t, z = randn(4, 1), randn(4, 1, seed=1)
-    one = ddim(1.0)(schedule, exact_denoiser(schedule, two), x_t, t, u, lambda shape: z)
-    other = ddpm()(schedule, exact_denoiser(schedule, two), x_t, t, u, lambda shape: z)
+    now = Stride(schedule, exact_denoiser(schedule, two), x_t, t, u, lambda shape: z)
+    one = ddim(1.0)(now)
+    other = ddpm()(now)
     close(one, other, 1e-9)
 
 
@@ -212,7 +215,7 @@ def test_straight_flows_are_followed_exactly(
     t, u = times
     x_0, eps = randn(4, 2), randn(4, 2, seed=1)
     denoise = lambda x, t: Prediction(x_0, eps)
-    x_u = step(schedule, denoise, add_noise(schedule, x_0, t, eps), t, u, no_noise)
+    x_u = step(Stride(schedule, denoise, add_noise(schedule, x_0, t, eps), t, u, no_noise))
     close(x_u, add_noise(schedule, x_0, u, eps))
 
 
@@ -223,7 +226,14 @@ def test_ddim_keeps_the_marginal_for_any_eta(times: tuple[int, int], eta: float)
     t, u = times
     schedule = linear()
     run = lambda eps, z: ddim(eta)(
-        schedule, lambda x, t: Prediction(torch.zeros(1, 1).double(), eps), eps, t, u, lambda _: z
+        Stride(
+            schedule,
+            lambda x, t: Prediction(torch.zeros(1, 1).double(), eps),
+            eps,
+            t,
+            u,
+            lambda _: z,
+        )
     )
     one, zero = torch.ones(1, 1).double(), torch.zeros(1, 1).double()
     close(run(zero, one), (eta * posterior_variance(schedule, t, u).sqrt()).reshape(1, 1))
@@ -240,7 +250,7 @@ def test_ddim_survives_the_rounding_of_a_tiny_beta() -> None:
         posterior_variance(schedule, t, torch.ones_like(t)) > schedule.one_minus_alpha_bar[1]
     ).any()
     for t in range(2, schedule.T + 1):
-        x_u = ddim(1.0)(schedule, point(schedule, randn(1)), randn(2, 1), t, 1, torch.randn)
+        x_u = ddim(1.0)(Stride(schedule, point(schedule, randn(1)), randn(2, 1), t, 1, torch.randn))
         assert x_u.isfinite().all()
 
 
@@ -248,7 +258,7 @@ def test_ddim_survives_the_rounding_of_a_tiny_beta() -> None:
 def test_no_noise_at_the_last_step(step: Step) -> None:
     x_0, x_t = randn(2, seed=2), randn(4, 2)
     for t in (1, 30, 1000):
-        x = step(linear(), point(linear(), x_0), x_t, t, 0, no_noise)
+        x = step(Stride(linear(), point(linear(), x_0), x_t, t, 0, no_noise))
         close(x, x_0.expand_as(x))
 
 
@@ -259,7 +269,7 @@ def test_the_last_step_of_heun_looks_half_way_to_the_data() -> None:
         asked.append(t)
         return Prediction(torch.zeros_like(x_t), x_t)
 
-    heun()(schedule, denoise, randn(2, 1), 300, 0, no_noise)
+    heun()(Stride(schedule, denoise, randn(2, 1), 300, 0, no_noise))
     s = schedule.one_minus_alpha_bar.sqrt()
     first, m = asked
     assert first == 300 and s[m - 1] < s[300] / 2 <= s[m]
@@ -269,7 +279,7 @@ def test_a_variance_of_zero_leaves_the_mean() -> None:
     x_0, x_t, schedule = randn(2, seed=2), randn(4, 2), linear()
     step = ddpm(lambda schedule, t, u: torch.zeros(()))
     mean = posterior(schedule, x_0.expand_as(x_t), x_t, 500, 400).mean
-    close(step(schedule, point(schedule, x_0), x_t, 500, 400, torch.randn), mean)
+    close(step(Stride(schedule, point(schedule, x_0), x_t, 500, 400, torch.randn)), mean)
 
 
 @pytest.mark.parametrize("far", [5.0, -5.0])
@@ -277,6 +287,143 @@ def test_without_a_word_x_0_is_kept_where_pictures_are(far: float) -> None:
     x_t = randn(2, 1, 2, 2)
     x_0, _ = denoiser(linear(), lambda x, t: torch.full_like(x, far), X_0)(x_t, 10)
     assert torch.equal(x_0, torch.full_like(x_t, math.copysign(1, far)))
+
+
+# The numbers of a step, and its memory
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("schedule", [linear(), cosine()])
+def test_steps_to_the_bit(schedule: Schedule, dtype: torch.dtype) -> None:
+    """Every rounding where it was when samples were first compared: the formulas, written out."""
+    alpha_bar, rest = schedule.alpha_bar, schedule.one_minus_alpha_bar
+    a, s = alpha_bar.sqrt(), rest.sqrt()
+    x_t, z, x_0, eps, then = (randn(4, 1, 3, 3, seed=k).to(dtype) for k in range(5))
+    for t, u in [(1, 0), (2, 1), (300, 0), (500, 380), (1000, 999)]:
+        answer = lambda x, at, t=t: Prediction(x_0, eps) if at == t else Prediction(then, x_0)
+        now = Stride(schedule, answer, x_t, t, u, lambda _: z)
+        beta_t = -torch.expm1(schedule.log_alpha_bar[t] - schedule.log_alpha_bar[u])
+        beta_tilde = rest[u] / rest[t] * beta_t
+        from_x_0 = (a[u] * beta_t / rest[t]).to(dtype)
+        from_x_t = ((1 - beta_t).sqrt() * rest[u] / rest[t]).to(dtype)
+        mu = from_x_0 * x_0 + from_x_t * x_t
+        want = mu + beta_tilde.sqrt().to(dtype) * z if u else mu
+        assert torch.equal(ddpm()(now), want)
+        for eta in (0.0, 0.5, 1.0):
+            var = eta**2 * beta_tilde
+            kept = (rest[u] - var).clamp(min=0).sqrt()
+            want = a[u].to(dtype) * x_0 + kept.to(dtype) * eps
+            want = want + var.sqrt().to(dtype) * z if var > 0 else want
+            assert torch.equal(ddim(eta)(now), want)
+        m = u or min(int(torch.searchsorted(s, s[t] / 2)), t - 1)
+        weight = ((s[t] - s[u]) / (s[t] - s[m]) / 2).to(dtype)
+        mean_x_0, mean_eps = x_0 + weight * (then - x_0), eps + weight * (x_0 - eps)
+        by_heun = x_t + (a[u] - a[t]).to(dtype) * mean_x_0 + (s[u] - s[t]).to(dtype) * mean_eps
+        assert torch.equal(heun()(now), by_heun if m else ddim()(now))
+
+
+def two_step() -> Step:
+    """x_0_hat on a line in log(a / s) through two answers: DPM-Solver++(2M) (Lu et al. 2022)."""
+
+    def step(now: Stride) -> Tensor:
+        schedule, denoise, x_t, t, u, _, before = now
+        a, s = schedule.alpha_bar.sqrt(), schedule.one_minus_alpha_bar.sqrt()
+        x_0, clock = denoise(x_t, t).x_0, schedule.snr.log() / 2
+        if before and u > 0:  # at time 0 the logarithm is infinite
+            slope = (x_0 - before.prediction.x_0) / (clock[t] - clock[before.t])
+            x_0 = x_0 + slope * (clock[u] - clock[t]) / 2
+        return s[u] / s[t] * x_t + (a[u] - s[u] / s[t] * a[t]) * x_0
+
+    return step
+
+
+def test_a_multistep_solver_finds_the_answer_before() -> None:
+    """On a Gaussian, whose best guess is affine, against the recursion in numbers."""
+    schedule, times = linear(), strided(1000, 10)
+    a, s = schedule.alpha_bar.sqrt().tolist(), schedule.one_minus_alpha_bar.sqrt().tolist()
+    mu, v = 0.5, 0.25
+    x, guesses = X_T[0].item(), []
+    for k, (t, u) in enumerate(pairwise(times)):
+        guess = mu + a[t] * v / (a[t] ** 2 * v + s[t] ** 2) * (x - a[t] * mu)
+        guesses.append(guess)
+        if k and u:
+            clock = [math.log(a[w] / s[w]) for w in (times[k - 1], t, u)]
+            ratio = (clock[2] - clock[1]) / (clock[1] - clock[0]) / 2
+            guess += ratio * (guesses[-1] - guesses[-2])
+        x = s[u] / s[t] * x + (a[u] - s[u] / s[t] * a[t]) * guess
+    ends = last(sample(two_step(), schedule, exact_denoiser(schedule, gaussian), X_T, times))
+    assert ends[0].item() == pytest.approx(x, rel=1e-10)
+
+
+def befores(step: Step, denoise: Denoiser, times: Sequence[int]) -> list[Answer | None]:
+    """What each stride of a walk is told of the one before."""
+    seen: list[Answer | None] = []
+
+    def watched(now: Stride) -> Tensor:
+        seen.append(now.before)
+        return step(now)
+
+    last(sample(watched, linear(), denoise, randn(2, 1), times, randn=from_seed(0)))
+    return seen
+
+
+@pytest.mark.parametrize("step", steppers)
+def test_a_stride_knows_what_the_last_one_was_told_at_its_time(step: Step) -> None:
+    schedule, times = linear(), [1000, 700, 300, 0]
+    denoise, x = exact_denoiser(schedule, two), randn(2, 1)
+    xs = [x, *sample(step, schedule, denoise, x, times, randn=from_seed(0))]
+    none, *answers = befores(step, denoise, times)
+    assert none is None and len(answers) == 2
+    for answer, x_t, t in zip(answers, xs, times, strict=False):
+        assert answer is not None and answer.t == t
+        assert torch.equal(torch.cat(answer.prediction), torch.cat(denoise(x_t, t)))
+
+
+def test_a_step_that_does_not_ask_at_its_time_leaves_no_answer() -> None:
+    denoise, times = exact_denoiser(linear(), two), [1000, 700, 300, 100, 0]
+    blind = lambda now: now.x_t if now.t == 700 else ddim()(now)
+    assert [answer and answer.t for answer in befores(blind, denoise, times)] == [
+        None, 1000, None, 300,
+    ]  # fmt: skip
+    elsewhere = lambda now: now.denoise(now.x_t, now.t - 1).x_0
+    for_each = lambda now: now.denoise(now.x_t, torch.full((2,), now.t)).x_0
+    for step in (elsewhere, for_each):
+        assert befores(step, denoise, times) == [None] * 4
+
+
+def test_a_stride_that_is_walked_again_leaves_its_last_answer() -> None:
+    """As RePaint does: from x_u back to another x_t, and down once more."""
+    inner, asked = exact_denoiser(linear(), two), []
+
+    def denoise(x_t: Tensor, t: Any) -> Prediction:
+        asked.append((t, inner(x_t, t)))
+        return asked[-1][1]
+
+    def again(now: Stride) -> Tensor:
+        for _ in range(3):
+            q = kernel(now.schedule, ddim()(now), now.t, now.u)
+            now = now._replace(x_t=q.mean + q.var.sqrt() * noise_for(now.randn, q.mean))
+        return ddim()(now)
+
+    _, *answers = befores(again, denoise, [1000, 700, 300, 0])
+    assert len(asked) == 3 * 4
+    for k, answer in enumerate(answers):
+        assert answer is not None
+        t, prediction = asked[4 * k + 3]
+        assert answer.t == t and torch.equal(answer.prediction.x_0, prediction.x_0)
+        assert not torch.equal(answer.prediction.x_0, asked[4 * k][1].x_0)
+
+
+def test_an_answer_that_was_differentiated_is_kept_without_its_graph() -> None:
+    def pulled(now: Stride) -> Tensor:
+        with torch.enable_grad():
+            x = now.x_t.detach().requires_grad_()
+            prediction = now.denoise(x, now.t)
+            (pull,) = torch.autograd.grad(prediction.x_0.square().sum(), x)
+        return prediction.x_0.detach() - pull
+
+    _, *answers = befores(pulled, lambda x, t: Prediction(x / 2, x), [3, 2, 1, 0])
+    assert not any(part.requires_grad for answer in answers for part in answer.prediction)
 
 
 # The walk
@@ -310,7 +457,7 @@ def test_a_walk_is_its_steps_one_after_another() -> None:
     denoise, x = exact_denoiser(schedule, two), randn(4, 1)
     xs = list(sample(ddpm(), schedule, denoise, x, randn=from_seed(0)))
     for x_u, (t, u) in zip(xs, [(3, 2), (2, 1), (1, 0)], strict=True):
-        x = ddpm()(schedule, denoise, x, t, u, z)
+        x = ddpm()(Stride(schedule, denoise, x, t, u, z))
         assert torch.equal(x, x_u)
 
 
@@ -525,6 +672,24 @@ def test_bad_input_of_a_denoiser(denoise: Denoiser) -> None:
 def test_bad_clip(clip: float) -> None:
     with pytest.raises(ValueError, match="clip"):
         denoiser(linear(), lambda x, t: x, EPS, clip)
+
+
+@pytest.mark.parametrize("step", steppers)
+def test_what_a_denoiser_answers_is_looked_at_where_it_enters(step: Step) -> None:
+    x_T = torch.zeros(2, 2)
+    for x_0, says in (
+        (torch.full((2, 2), math.nan), "finite, got 4 values"),
+        (torch.zeros(2, 1), r"has the shape \(2, 2\), got \(2, 1\)"),
+    ):
+        with pytest.raises(ValueError, match=f"the denoiser's x_0 .*{says}"):
+            next(sample(step, linear(), lambda x, t, x_0=x_0: Prediction(x_0, x), x_T))
+
+
+@pytest.mark.parametrize("step", steppers)
+def test_a_stride_of_ones_own_goes_down_too(step: Step) -> None:
+    for u in (5, 6, 1001):
+        with pytest.raises(ValueError, match=r"u is earlier than t|u lies in 0\.\.1000"):
+            step(Stride(linear(), point(linear(), torch.zeros(2)), randn(2, 2), 5, u, from_seed(0)))
 
 
 def test_a_network_of_another_shape_is_refused() -> None:

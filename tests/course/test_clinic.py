@@ -29,6 +29,7 @@ from ddpm_lib.course.clinic.ward import (
     patient,
     ruled_out,
 )
+from ddpm_lib.sampling import Stride
 from ddpm_lib.training import Settings
 
 # The check that names the bug. Healthy programs pass all of them: that is the repaired patient.
@@ -213,7 +214,7 @@ def test_the_network_is_told_one_step_earlier():
 
     step = BUGS["told t - 1"].program.step
     for t in (5, 1):  # there is no earlier one than 1
-        step(HEALTHY.schedule, denoise, ribbons(1, 0), t, t - 1, torch.zeros)
+        step(Stride(HEALTHY.schedule, denoise, ribbons(1, 0), t, t - 1, torch.zeros))
     assert told == [4, 1]
 
 

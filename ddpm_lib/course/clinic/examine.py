@@ -26,7 +26,7 @@ from ddpm_lib.course.clinic.program import (
 )
 from ddpm_lib.diffusion import EPS, posterior, posterior_variance
 from ddpm_lib.networks import cpu_seed
-from ddpm_lib.sampling import sample
+from ddpm_lib.sampling import Stride, sample
 from ddpm_lib.training import Run, Settings, training_steps
 
 # ------------------------------------------------------------------------------ spies and helpers
@@ -216,7 +216,7 @@ def _one_step(program: Program, t: int, z: float) -> tuple[Tensor, Tensor]:
     x_t = diffusion.add_noise(schedule, x_0, t, eps)
     right = posterior(schedule, known(schedule)(x_t, t).x_0, x_t, t).mean
     full = partial(torch.full, fill_value=z, dtype=x_0.dtype)
-    return program.step(schedule, known(schedule), x_t, t, t - 1, full), right
+    return program.step(Stride(schedule, known(schedule), x_t, t, t - 1, full)), right
 
 
 def step_mean(program: Program) -> float:

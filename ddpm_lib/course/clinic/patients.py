@@ -4,7 +4,6 @@ Each is written as it stood in the published program, in the names of this cours
 a name, the repair in words, and the one part of the healthy program that it replaces.
 """
 
-# ruff: noqa: PLR0917 - a step takes all that it depends on
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -15,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ddpm_lib.course.clinic.program import BATCH, HEALTHY, Mix, Painter, Program, ribbons
-from ddpm_lib.diffusion import Denoiser, Prediction, Randn, signal_and_noise
+from ddpm_lib.diffusion import Prediction, signal_and_noise
 from ddpm_lib.evaluation import frechet_distance, moments
 from ddpm_lib.networks.embedding import Ignore
 from ddpm_lib.networks.unet import Attention
-from ddpm_lib.sampling import ddpm
+from ddpm_lib.sampling import Stride, ddpm
 from ddpm_lib.schedules import Schedule, linear
 from ddpm_lib.training import Settings
 
@@ -110,55 +109,48 @@ class NormNotUsed(Attention):
 # ---------------------------------------------------------------------------------- the sampler
 
 
-def root_coefficient(
-    schedule: Schedule, denoise: Denoiser, x_t: Tensor, t: int, u: int, randn: Randn
-) -> Tensor:
+def root_coefficient(now: Stride) -> Tensor:
+    schedule, denoise, x_t, t, u, randn, _ = now
     alpha, sigma = schedule.alpha[t], schedule.beta_tilde[t].sqrt()
     eps_hat = denoise(x_t, t).eps
     mean = (x_t - (1 - alpha).sqrt() * eps_hat) / alpha.sqrt()
     return mean + sigma * randn(x_t.shape) if u > 0 else mean
 
 
-def no_z(
-    schedule: Schedule, denoise: Denoiser, x_t: Tensor, t: int, u: int, randn: Randn
-) -> Tensor:
+def no_z(now: Stride) -> Tensor:
+    schedule, denoise, x_t, t, *_ = now
     alpha, alpha_bar = schedule.alpha[t], schedule.alpha_bar[t]
     towards = (1 - alpha) / (1 - alpha_bar).sqrt() * denoise(x_t, t).eps
     return (x_t - towards) / alpha.sqrt()
 
 
-def shifted_table(
-    schedule: Schedule, denoise: Denoiser, x_t: Tensor, t: int, u: int, randn: Randn
-) -> Tensor:
+def shifted_table(now: Stride) -> Tensor:
+    schedule, _, x_t, t, _, randn, _ = now
     alpha_bar = schedule.alpha_bar[1:]  # as a table that counts from 0
     before = torch.cat([torch.ones(1), alpha_bar[1:]])  # meant: alpha_bar one step earlier
     var = (1 - before) / (1 - alpha_bar) * schedule.beta[1:]
-    mean = ddpm(variance=lambda *_: torch.tensor(0.0))(schedule, denoise, x_t, t, u, randn)
+    mean = ddpm(variance=lambda *_: torch.tensor(0.0))(now)
     return mean + var[t - 1].sqrt() * randn(x_t.shape)
 
 
-def noise_at_the_end(
-    schedule: Schedule, denoise: Denoiser, x_t: Tensor, t: int, u: int, randn: Randn
-) -> Tensor:
+def noise_at_the_end(now: Stride) -> Tensor:
+    schedule, denoise, x_t, t, _, randn, _ = now
     alpha, alpha_bar = schedule.alpha[t], schedule.alpha_bar[t]
     towards = (1 - alpha) / (1 - alpha_bar).sqrt() * denoise(x_t, t).eps
     mean = (x_t - towards) / alpha.sqrt()
     return mean + schedule.beta_tilde[max(t, 2)].sqrt() * randn(x_t.shape)
 
 
-def told_earlier(
-    schedule: Schedule, denoise: Denoiser, x_t: Tensor, t: int, u: int, randn: Randn
-) -> Tensor:
+def told_earlier(now: Stride) -> Tensor:
+    schedule, denoise, x_t, t, *_ = now
     eps = denoise(x_t, max(t - 1, 1)).eps
     a, s = signal_and_noise(schedule, t, like=x_t)  # of t: only the network is told another
     told = Prediction((x_t - s * eps) / a, eps)
-    return ddpm()(schedule, lambda x, t: told, x_t, t, u, randn)
+    return ddpm()(now._replace(denoise=lambda x, t: told))
 
 
-def clipped_state(
-    schedule: Schedule, denoise: Denoiser, x_t: Tensor, t: int, u: int, randn: Randn
-) -> Tensor:
-    return ddpm()(schedule, denoise, x_t, t, u, randn).clamp(-1, 1)
+def clipped_state(now: Stride) -> Tensor:
+    return ddpm()(now).clamp(-1, 1)
 
 
 # ------------------------------------------------------------------------------------ the result
