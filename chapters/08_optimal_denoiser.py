@@ -723,7 +723,7 @@ for t in (10, 50, 200, 400, 1000):
 #
 # Try it in the plane. In the figure the data is five points, the dots show where they lie after shrinking by $a$, and their sizes show the weights $w_n(x_t)$. The arrow goes from $x_t$ to $a\,\mathbb E[x_0 \mid x_t]$: it is minus the predicted noise, times $s$. The shading is the density $q(x_t)$, so the arrow also shows {eq}`eq:tweedie`.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Five data points in the plane at three times. At t = 50 the arrow from x_t goes far to the nearest point, which has all the weight. At t = 250 the points have moved inward and share the weight. At t = 600 they are close to the center, and the arrow points there."}, "figure": {"caption": "Five data points, shrunk by $a$; the larger the dot, the more probable that $x_t$ came from it. The arrow takes the predicted noise out of $x_t$. The shading is the density of $x_t$. Drag $x_t$, and move $t$."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Five data points in the plane at three times. At t = 50 the arrow from x_t goes far to the nearest point, which has all the weight. At t = 250 the points have moved inward and share the weight. At t = 600 they are close to the center, and the arrow points there."}, "figure": {"name": "fig-denoiser", "caption": "Five data points, shrunk by $a$; the larger the dot, the more probable that $x_t$ came from it. The arrow takes the predicted noise out of $x_t$. The shading is the density of $x_t$. Drag $x_t$, and move $t$."}}
 from ddpm_lib.course.explore import explorable
 
 five = torch.tensor(

@@ -630,7 +630,7 @@ plt.show()
 #
 # Now look at the geometry yourself.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "The similarity of the embedding of t = 500 with those of all other times: a sharp peak at 500, falling to both sides like a logarithm."}, "figure": {"caption": "The similarity of the embedding of one time with those of all others. Move the time, the number $d$ of entries, and $\\Lambda$, which says how slow the slowest hand is."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "The similarity of the embedding of t = 500 with those of all other times: a sharp peak at 500, falling to both sides like a logarithm."}, "figure": {"name": "fig-clock-similarity", "caption": "The similarity of the embedding of one time with those of all others. Move the time, the number $d$ of entries, and $\\Lambda$, which says how slow the slowest hand is."}}
 from ddpm_lib.course.explore import explorable
 
 still, ax = plt.subplots(figsize=(5, 2.2))

@@ -1214,7 +1214,7 @@ for first in (0, 50, long - 50):
 #
 # The figure below shows a cut along one row of the picture, layer by layer, and marks what reaches one pixel of the output: pale through the whole network, in full color through the upper skip alone.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Two squares of 8 by 8 pixels with the number of taps in each. For the kernel 3 wide they form a checkerboard of 1, 2 and 4, for the kernel 4 wide they are 4 everywhere except at the border."}, "figure": {"caption": "The layers of a UNet from the picture to the output, as a cut along a row, with the number of pixels at the right. Move the output pixel, by the sliders or in the lowest strip. The squares show what the output pixel hears of the picture, and the taps of the last upward layer."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Two squares of 8 by 8 pixels with the number of taps in each. For the kernel 3 wide they form a checkerboard of 1, 2 and 4, for the kernel 4 wide they are 4 everywhere except at the border."}, "figure": {"name": "fig-receptive", "caption": "The layers of a UNet from the picture to the output, as a cut along a row, with the number of pixels at the right. Move the output pixel, by the sliders or in the lowest strip. The squares show what the output pixel hears of the picture, and the taps of the last upward layer."}}
 from ddpm_lib.course.explore import explorable
 
 still, axes = plt.subplots(1, 2, figsize=(5.6, 2.7))

@@ -812,7 +812,7 @@ plt.show()
 #
 # The figure below is the same ward for the page. Choose a patient, run checks one by one, and make a diagnosis. The fewer checks you need, the better: think about what each hypothesis predicts before you press the button.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Three patients of the ward, each with a falling loss curve and four samples, ribbons of orange and blue pixels."}, "figure": {"caption": "The loss and four samples of a patient, and the results of the checks that you have run, a cross where a check fails."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Three patients of the ward, each with a falling loss curve and four samples, ribbons of orange and blue pixels."}, "figure": {"name": "fig-clinic", "caption": "The loss and four samples of a patient, and the results of the checks that you have run, a cross where a check fails."}}
 from ddpm_lib.course.clinic.patients import NAMES
 from ddpm_lib.course.clinic.ward import outcome
 from ddpm_lib.course.explore import explorable

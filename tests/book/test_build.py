@@ -139,7 +139,7 @@ DEFECTS = {
         "from IPython", "figure has no alternative text",
     ),
     "explorable without caption": (
-        SECOND, ', "figure": {"caption": "At any $t$."}', "",
+        SECOND, ', "caption": "At any $t$."', "",
         "from IPython", "figure has no caption",
     ),
     "bare widget": (SECOND, 'print("second")', WIDGET, "import ipywidgets", "shows a widget"),

@@ -33,7 +33,8 @@ def describe_explorables(app: Sphinx, document: nodes.document) -> None:
             if not alt or not caption:
                 logger.warning(
                     "this interactive figure has no %s: say what it shows, in a cell header by "
-                    '# %%%% mystnb={"image": {"alt": "..."}, "figure": {"caption": "..."}}',
+                    '# %%%% mystnb={"image": {"alt": "..."}, "figure": {"name": "fig-...", '
+                    '"caption": "..."}}',
                     "caption" if alt else "alternative text",
                     location=_location(cell),
                 )

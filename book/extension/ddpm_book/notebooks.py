@@ -76,13 +76,11 @@ def export(app: Sphinx, page: str) -> str:
             cells.append(new_code_cell(cell.source, metadata=metadata))
             figure = cell.metadata.get("mystnb", {}).get("figure", {})
             if figure:
+                number = _number(env, "figure", figure["name"])
                 caption = plain(
                     figure["caption"], lambda role, target: _resolve(env, page, cited, role, target)
                 )
-                if "name" in figure:  # explorables and panels have no number
-                    number = _number(env, "figure", figure["name"])
-                    caption = f"**Figure {number}.** {caption}"
-                cells.append(new_markdown_cell(caption))
+                cells.append(new_markdown_cell(f"**Figure {number}.** {caption}"))
     if cited:
         entries = "\n".join(f"- {_reference(_bibliography()[key])}" for key in cited)
         cells.append(new_markdown_cell(f"## References\n\n{entries}"))
