@@ -68,7 +68,7 @@ print("if t:\\n  t")
 # %%
 print("It is so.\\nOr not.")
 
-# %% mystnb={"image": {"alt": "a \\"3\\" & <noise>"}, "figure": {"name": "fig-any", "caption": "At any $t$."}}
+# %% mystnb={"image": {"alt": "\\"3\\" & <b>"}, "figure": {"name": "fig-t", "caption": "Any $t$."}}
 from IPython.display import HTML
 
 still = '<div class="ex-still"><img src="data:," alt="an interactive figure"></div>'
