@@ -1167,7 +1167,7 @@ print(f"wide draws, narrow model: {wide_narrow:.3f} nats")
 # The first argument draws, the second is judged, and a model is punished for calling impossible what happens. The figure lets you see where the two numbers come from. Its upper half shows $q$, $p$ and their product {eq}`eq:product`, scaled to area 1. The lower half shows the integrands of $\mathrm{KL}(q\,\|\,p)$ and $\mathrm{KL}(p\,\|\,q)$: each is the area between its curve and zero, counted negative below.
 
 
-# %% tags=["figure"]
+# %% tags=["figure"] mystnb={"image": {"alt": "Above, a narrow bell q around -1, a wider bell p around 1, and their product, narrower than both, around -0.6. Below, the integrands of the two divergences: that of KL(p from q) reaches higher and lies where p has draws and q has almost none."}, "figure": {"name": "fig-gaussians", "caption": "Two normal distributions to drag by their peaks: sideways moves the mean, up makes it narrower. Below, what each $x$ adds to the two divergences, cut off above 2."}}
 from ddpm_lib.course.explore import explorable
 
 
@@ -1195,18 +1195,7 @@ start = {
     "q": {"mean": -1.0, "std": 0.7},
     "p": {"mean": 1.0, "std": 1.4},
 }
-explorable(
-    "gaussians",
-    start,
-    still=still(-1.0, 0.7, 1.0, 1.4),
-    alt="Above, a narrow bell q around -1, a wider bell p around 1, "
-    "and their product, narrower than both, around -0.6. Below, the "
-    "integrands of the two divergences: that of KL(p from q) reaches "
-    "higher and lies where p has draws and q has almost none.",
-    caption="Two normal distributions to drag by their peaks: sideways "
-    "moves the mean, up makes it narrower. Below, what each <i>x</i> "
-    "adds to the two divergences, cut off above 2.",
-)
+explorable("gaussians", start, still=still(-1.0, 0.7, 1.0, 1.4))
 
 # %% [markdown]
 # With equal widths the two divergences agree, however far apart the means are. With unequal widths, the larger one is the one in which the *wide* distribution draws and the narrow one is judged: its integrand is large where there are draws and the model says that there are none. Whoever minimizes $\mathrm{KL}(q\,\|\,p)$ over $p$ therefore makes $p$ wide enough to cover all that $q$ draws. Whoever minimizes $\mathrm{KL}(p\,\|\,q)$ makes $p$ narrow, so as not to draw where $q$ has nothing. A diffusion model minimizes the first.

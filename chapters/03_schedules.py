@@ -971,7 +971,7 @@ plt.show()
 #
 # In the figure below you can design schedules yourself.
 
-# %% tags=["figure"]
+# %% tags=["figure"] mystnb={"image": {"alt": "Two plots over the share of steps taken: alpha bar and the log-SNR, for the linear schedule with T = 1000 and with T = 100. With 100 steps, alpha bar ends at 0.36 instead of nearly 0."}, "figure": {"name": "fig-designer", "caption": "Design a schedule. The dotted curves are the linear schedule of chapter 2, for comparison. Bits are those of $L_T$ for a pixel of the digits."}}
 from ddpm_lib.course.explore import explorable
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(5.4, 2.3))
@@ -987,12 +987,6 @@ explorable(
     "designer",
     {"second_moment": squares.mean().item()},
     still=fig,
-    alt="Two plots over the share of steps taken: alpha bar and the "
-    "log-SNR, for the linear schedule with T = 1000 and with T = 100. "
-    "With 100 steps, alpha bar ends at 0.36 instead of nearly 0.",
-    caption="Design a schedule. The dotted curves are the linear "
-    "schedule of chapter 2, for comparison. Bits are those of "
-    "<i>L<sub>T</sub></i> for a pixel of the digits.",
 )
 
 # %% tags=["nbval-check-output"]
@@ -1009,7 +1003,7 @@ for last in (0.02, 0.12, 0.15):
 #
 # The designer knows of the data only how large their squares are. The next cell takes a batch of any data and computes $L_T$ from it. On this page its slider shows how much the linear range of chapter 2 leaves when it is walked in fewer steps. In a notebook you can put your own pictures in place of `x_0`, and it has controls for the shape and the ends as well.
 
-# %%
+# %% mystnb={"image": {"alt": "Two plots of a noise schedule over t / T: alpha bar and the logarithm of the SNR. A colored curve is the linear schedule, a gray dashed one the cosine schedule."}, "figure": {"name": "fig-schedules-panel", "caption": "A linear schedule from $\\beta_1 = 0.0001$ to $\\beta_T = 0.02$, and in gray the cosine schedule. In a running notebook, this cell has controls for the shape, $T$ and the two ends."}}
 from ddpm_lib.course import panels
 
 panels.schedules(x_0)

@@ -1091,7 +1091,7 @@ claim(
 # %% [markdown]
 # Now play with the two witnesses. Drag $x_0$ and $x_t$ along the axis, choose $t$, and look back to any $u$. The heights are scaled so that the posterior's peak is 1. With $t = 500$, find the $u$ at which both pull equally, and compare the two signal-to-noise ratios there. Then press *One step*, and drag $x_0$.
 
-# %% tags=["figure"]
+# %% tags=["figure"] mystnb={"image": {"alt": "Prior, likelihood and posterior of one pixel at u = 250, for x_0 = 1.5 and x_t = −1 at t = 500. The posterior is narrower than both and lies between them."}, "figure": {"name": "fig-bayes", "caption": "What $x_0$ and $x_t$ say about $x_u$, and what they say together."}}
 from ddpm_lib.course.explore import explorable
 
 fig, ax = plt.subplots(figsize=(4.6, 2.2))
@@ -1120,11 +1120,6 @@ explorable(
         "x_t": -1.0,
     },
     still=fig,
-    alt="Prior, likelihood and posterior of one pixel at u = 250, for "
-    "x_0 = 1.5 and x_t = −1 at t = 500. The posterior is narrower than "
-    "both and lies between them.",
-    caption="What <i>x</i><sub>0</sub> and <i>x<sub>t</sub></i> say "
-    "about <i>x<sub>u</sub></i>, and what they say together.",
 )
 
 # %% [markdown]

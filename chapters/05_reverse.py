@@ -500,7 +500,7 @@ for u_ in (590, 550, 500, 400, 300, 200, 100, 0):
 #
 # The figure below lets you choose the step and $x_t$ yourself. The curve is {eq}`eq:reverse-mixture`, the dashed one the best Gaussian. Play until you can answer the question under it.
 
-# %% tags=["figure"]
+# %% tags=["figure"] mystnb={"image": {"alt": "The step back from x_600 = 0 to u = 100. The true kernel has two humps near -0.9 and 0.9; the best Gaussian is one wide bell that is highest between them."}, "figure": {"name": "fig-reverse-step", "caption": "A step back of any length, for data from two humps at $-1$ and $1$. Drag $x_t$ along the axis, or move it with the arrow keys. The solid curve is the true kernel, the dashed one the best Gaussian. Heights are scaled to fit; these two have one scale."}}
 from ddpm_lib.course.explore import explorable
 
 
@@ -532,14 +532,6 @@ explorable(
         },
     },
     still=still(),
-    alt="The step back from x_600 = 0 to u = 100. The true kernel has "
-    "two humps near -0.9 and 0.9; the best Gaussian is one wide bell "
-    "that is highest between them.",
-    caption="A step back of any length, for data from two humps at "
-    "−1 and 1. Drag <i>x<sub>t</sub></i> along the axis, or move it "
-    "with the arrow keys. The solid curve is the true kernel, the "
-    "dashed one the best Gaussian. Heights are scaled to fit; these "
-    "two have one scale.",
 )
 
 # %% [markdown]

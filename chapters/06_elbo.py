@@ -1189,7 +1189,7 @@ plt.show()
 #
 # You can try this below, with the data and the variance of your choice.
 
-# %% tags=["figure"]
+# %% tags=["figure"] mystnb={"image": {"alt": "A waterfall of bars for T = 30, read from right to left. A bar too small to see for L_T; ten green bars for the step terms, most of them small, the last two large, that climb to 1.95 nats; then a bar for L_0 that goes down to 0.558, just above a dashed line at the entropy, 0.503."}, "figure": {"name": "fig-bound", "caption": "The averaged terms of the bound, added from the noise at the right to the data at the left, where the sum must not fall below the dashed line, the entropy of the data. Each green bar is the sum of the step terms of a tenth of the steps. Cosine schedule, exact denoiser."}}
 from ddpm_lib.course.explore import explorable
 
 
@@ -1231,16 +1231,6 @@ explorable(
         ],
     },
     still=waterfall(30),
-    alt="A waterfall of bars for T = 30, read from right to left. A bar "
-    "too small to see for L_T; ten green bars for the step terms, most "
-    "of them small, the last two large, that climb to 1.95 nats; then a "
-    "bar for L_0 that goes down to 0.558, just above a dashed line at "
-    "the entropy, 0.503.",
-    caption="The averaged terms of the bound, added from the noise at "
-    "the right to the data at the left, where the sum must not fall "
-    "below the dashed line, the entropy of the data. Each green bar is "
-    "the sum of the step terms of a tenth of the steps. Cosine schedule, "
-    "exact denoiser.",
 )
 
 # %% [markdown]

@@ -1041,7 +1041,7 @@ print("\n".join(lines))
 #
 # The figure holds all of this together: the weights of the three errors in the bound, for two schedules and two choices of $\sigma_t^2$, next to the constant weight of $L_{\mathrm{simple}}$. Only ratios of its weights matter, so that level is scaled: up to $t = T - 1$ it has the same total as the bound.
 
-# %% tags=["figure"]
+# %% tags=["figure"] mystnb={"image": {"alt": "Three weights against t from 2 to 1000, on a logarithmic axis. That of the x_0-error falls from 2700 to 4e-7. That of the noise error falls from 0.6 to 0.005 near t = 350 and rises to 0.01. The two cross at t = 260. That of the v-error begins like that of the noise and ends like that of x_0. A flat line at 0.01 is L_simple."}, "figure": {"name": "fig-weights", "caption": "The weight of the squared error of each output in the bound, one curve for each output, and $L_\\mathrm{simple}$, scaled to the same total weight on the error of the noise before $t = T$."}}
 from ddpm_lib.course.explore import explorable
 
 fig, ax = plt.subplots(figsize=(4.6, 2.8))
@@ -1059,16 +1059,6 @@ explorable(
     "weights",
     {"T": T, "beta_1": 1e-4, "beta_T": 0.02},
     still=fig,
-    alt="Three weights against t from 2 to 1000, on a logarithmic "
-    "axis. That of the x_0-error falls from 2700 to 4e-7. That of the "
-    "noise error falls from 0.6 to 0.005 near t = 350 and rises to "
-    "0.01. The two cross at t = 260. That of the v-error begins like "
-    "that of the noise and ends like that of x_0. A flat line at 0.01 "
-    "is L_simple.",
-    caption="The weight of the squared error of each output in the "
-    "bound, one curve for each output, and <i>L</i><sub>simple</sub>, "
-    "scaled to the same total weight on the error of the noise before "
-    "<i>t</i> = <i>T</i>.",
 )
 
 # %% tags=["nbval-check-output"]

@@ -723,7 +723,7 @@ for t in (10, 50, 200, 400, 1000):
 #
 # Try it in the plane. In the figure the data is five points, the dots show where they lie after shrinking by $a$, and their sizes show the weights $w_n(x_t)$. The arrow goes from $x_t$ to $a\,\mathbb E[x_0 \mid x_t]$: it is minus the predicted noise, times $s$. The shading is the density $q(x_t)$, so the arrow also shows {eq}`eq:tweedie`.
 
-# %% tags=["figure"]
+# %% tags=["figure"] mystnb={"image": {"alt": "Five data points in the plane at three times. At t = 50 the arrow from x_t goes far to the nearest point, which has all the weight. At t = 250 the points have moved inward and share the weight. At t = 600 they are close to the center, and the arrow points there."}, "figure": {"name": "fig-denoiser", "caption": "Five data points, shrunk by $a$; the larger the dot, the more probable that $x_t$ came from it. The arrow takes the predicted noise out of $x_t$. The shading is the density of $x_t$. Drag $x_t$, and move $t$."}}
 from ddpm_lib.course.explore import explorable
 
 five = torch.tensor(
@@ -763,16 +763,6 @@ explorable(
         "start": place[0].tolist(),
     },
     still=still,
-    alt="Five data points in the plane at three times. At t = 50 the "
-    "arrow from x_t goes far to the nearest point, which has all the "
-    "weight. At t = 250 the points have moved inward and share the "
-    "weight. At t = 600 they are close to the center, and the arrow "
-    "points there.",
-    caption="Five data points, shrunk by <i>a</i>; the larger the dot, "
-    "the more probable that <i>x</i><sub>t</sub> came from it. The "
-    "arrow takes the predicted noise out of <i>x</i><sub>t</sub>. The "
-    "shading is the density of <i>x</i><sub>t</sub>. Drag "
-    "<i>x</i><sub>t</sub>, and move <i>t</i>.",
 )
 
 # %% [markdown]

@@ -886,7 +886,7 @@ weights = torch.cat(
 weights = weights.half().view(torch.uint8)
 print(f"{len(weights) // 2} weights, {len(weights) / 1000:.0f} kB")
 
-# %% tags=["figure"]
+# %% tags=["figure"] mystnb={"image": {"alt": "Samples of the network with 200, 50, 20, 10 and 5 steps. With 200 and 50 steps there are eight separate clusters on a ring. With 10 steps some points lie between them, and with 5 steps the ring is a blurred band."}, "figure": {"name": "fig-sampler", "caption": "The trained network draws 320 points. The circles have the radius of two widths around the true centers, and the number beside each is how many points are nearest to it and no farther than four widths. *Run* shows the way from noise; the thin lines are the ways of five points."}}
 from ddpm_lib.course.explore import explorable
 
 few = [200, 50, 20, 10, 5]
@@ -909,15 +909,6 @@ explorable(
         "weights": weights,
     },
     still=still,
-    alt="Samples of the network with 200, 50, 20, 10 and 5 steps. With "
-    "200 and 50 steps there are eight separate clusters on a ring. With "
-    "10 steps some points lie between them, and with 5 steps the ring "
-    "is a blurred band.",
-    caption="The trained network draws 320 points. The circles have the "
-    "radius of two widths around the true centers, and the number beside "
-    "each is how many points are nearest to it and no farther than four "
-    "widths. <i>Run</i> shows the way from noise; the thin lines are the "
-    "ways of five points.",
 )
 
 # %% [markdown]

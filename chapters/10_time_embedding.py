@@ -630,23 +630,13 @@ plt.show()
 #
 # Now look at the geometry yourself.
 
-# %% tags=["figure"]
+# %% tags=["figure"] mystnb={"image": {"alt": "The similarity of the embedding of t = 500 with those of all other times: a sharp peak at 500, falling to both sides like a logarithm."}, "figure": {"name": "fig-clock-similarity", "caption": "The similarity of the embedding of one time with those of all others. Move the time, the number $d$ of entries, and $\\Lambda$, which says how slow the slowest hand is."}}
 from ddpm_lib.course.explore import explorable
 
 still, ax = plt.subplots(figsize=(5, 2.2))
 ax.plot(every_t[::10], e[::10] @ e[500] / n, color=MODEL)
 ax.set(xlabel="$u$", ylabel="similarity", title="$t = 500$")
-explorable(
-    "embedding",
-    {},
-    still=still,
-    alt="The similarity of the embedding of t = 500 with those of all "
-    "other times: a sharp peak at 500, falling to both sides like a "
-    "logarithm.",
-    caption="The similarity of the embedding of one time with those of "
-    "all others. Move the time, the number <i>d</i> of entries, and "
-    "&Lambda;, which says how slow the slowest hand is.",
-)
+explorable("embedding", {}, still=still)
 
 # %% [markdown]
 # With $\Lambda = 10$ there are only quick hands: $t$ is sharply told from its neighbors, and the similarity to far times goes up and down without order, so that 0 and 1000 may look more alike than 0 and 40. With $\Lambda = 100{,}000$ neighbors are still told apart, by the quick hands, and 0 and 1000 by about half of the hands. Too large a $\Lambda$ costs no more than a few idle hands. With the published slip, the curve changes its height and its shape as you move $t$: there, and only there, it matters where $t$ lies.

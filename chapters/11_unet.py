@@ -1214,7 +1214,7 @@ for first in (0, 50, long - 50):
 #
 # The figure below shows a cut along one row of the picture, layer by layer, and marks what reaches one pixel of the output: pale through the whole network, in full color through the upper skip alone.
 
-# %% tags=["figure"]
+# %% tags=["figure"] mystnb={"image": {"alt": "Two squares of 8 by 8 pixels with the number of taps in each. For the kernel 3 wide they form a checkerboard of 1, 2 and 4, for the kernel 4 wide they are 4 everywhere except at the border."}, "figure": {"name": "fig-receptive", "caption": "The layers of a UNet from the picture to the output, as a cut along a row, with the number of pixels at the right. Move the output pixel, by the sliders or in the lowest strip. The squares show what the output pixel hears of the picture, and the taps of the last upward layer."}}
 from ddpm_lib.course.explore import explorable
 
 still, axes = plt.subplots(1, 2, figsize=(5.6, 2.7))
@@ -1231,19 +1231,7 @@ for ax, (name, k, o) in zip(
             ax.text(column, row, text, color="white", fontsize=8, **at)
     ax.set_title(f"taps, transposed {name}", fontsize=10)
     ax.axis("off")
-explorable(
-    "receptive",
-    {"size": 28, "levels": 2},
-    still=still,
-    alt="Two squares of 8 by 8 pixels with the number of taps in each. "
-    "For the kernel 3 wide they form a checkerboard of 1, 2 and 4, for "
-    "the kernel 4 wide they are 4 everywhere except at the border.",
-    caption="The layers of a UNet from the picture to the output, as a "
-    "cut along a row, with the number of pixels at the right. Move the "
-    "output pixel, by the sliders or in the lowest strip. The squares "
-    "show what the output pixel hears of the picture, and the taps of "
-    "the last upward layer.",
-)
+explorable("receptive", {"size": 28, "levels": 2}, still=still)
 
 # %% [markdown]
 # Without a level, a pixel in the middle of 28×28 hears from a square of 5×5; with one level, from 16×16; with two, from the whole picture. A third level does not fit: 28, 14, 7, 3, and 6 does not meet the 7 that waits in the skip. At size 30 the second level already fails, whichever kernel goes down: rounding down gives 7 and then 14 on the way back, rounding up gives 8 and 16, and the skip has 15. Back at 28, change the kernel on the way up to *3*: the sizes break, since each doubling is one short. *3 + 1* repairs them with the output padding, and draws the checkerboard.

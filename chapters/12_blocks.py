@@ -1223,7 +1223,7 @@ assert shares["block"][at] > 1.1 * shares["shrink"][at]
 # %% [markdown]
 # Read the column of $t = 450$ from top to bottom, along the U. Of what varies in $x_t$, a share of 0.28 comes from the digit. Already `shrink`, which halves the size, raises it: pixels that are averaged over a neighborhood lose noise and keep the digit. The block at the bottom raises it further, and in what comes back from below, `grow`, the digit is clearest, with a share of 0.61. Then the skip is put beside it, and in `up` the share is down at 0.33. It has to fall: the output is to *be* the noise. Of the output's variance, the digit decides 0.07. This fits a division of labor: from below comes more of the digit, through the skip more of the noise, and the last block has to tell the two apart.
 
-# %% tags=["figure"]
+# %% tags=["figure"] mystnb={"image": {"alt": "Feature maps of the trained network for a noisy 2 at t = 450, as gray pictures of 8×8 pixels. The input x_t is so noisy that the digit is hard to read. Six channels of the layer down are as noisy. In six channels of the layer grow, smooth strokes are seen. Six channels of the layer up are noisy again."}, "figure": {"name": "fig-layers", "caption": "What each layer of the trained network hands on, for one noisy digit, as gray pictures with the range stated below them. Where a layer has more than twelve channels, the twelve that vary most are shown. The grid of 4×4 pixels shows the weights $A_{ij}$ of the attention: how much the picked pixel (framed) listens to each."}}
 from ddpm_lib.course.explore import explorable
 
 picked, digit_names = [0, 7, 40], ["0", "2", "5"]
@@ -1287,17 +1287,6 @@ explorable(
         "attention": (A.clamp(0, 0.5) * 510).round().byte(),
     },
     still=still,
-    alt="Feature maps of the trained network for a noisy 2 at t = 450, "
-    "as gray pictures of 8×8 pixels. The input x_t is so noisy that the "
-    "digit is hard to read. Six channels of the layer down are as noisy. "
-    "In six channels of the layer grow, smooth strokes are seen. Six "
-    "channels of the layer up are noisy again.",
-    caption="What each layer of the trained network hands on, for one "
-    "noisy digit, as gray pictures with the range stated below them. "
-    "Where a layer has more than twelve channels, the twelve that vary "
-    "most are shown. The grid of 4×4 pixels shows the weights "
-    "<i>A<sub>ij</sub></i> of the attention: how much the picked pixel "
-    "(framed) listens to each.",
 )
 
 # %% [markdown]

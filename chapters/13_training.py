@@ -540,7 +540,7 @@ print(f"linear schedule: {other.mean():.2f}")
 #
 # The fence is wide at small $t$, because digits are not known there. If we doubt the *program* and not the model, we can do better: train it on data whose floor is known. Take the mean picture of each digit, ten pictures, and let the data be these with white noise of standard deviation 0.4 on top, about as much as the digits of one kind differ from their mean. That is a Gaussian mixture in 64 dimensions, and {eq}`eq:mixture-guess` is its best denoiser $\epsilon^*$. Two hundred steps of a small UNet will do.
 
-# %%
+# %% mystnb={"image": {"alt": "Three plots of a training: the loss of its steps, the loss at each noise level, and the learning rate."}, "figure": {"name": "fig-training-panel", "caption": "A training, looked at now and then. In a running notebook, this picture follows it while it goes on."}}
 from ddpm_lib import data, exact
 from ddpm_lib.course import panels
 from ddpm_lib.training import LossesByTime
@@ -1070,7 +1070,7 @@ print("own error of the MLP: {:.3f}, and {:.3f}".format(*pair))
 #
 # While our model trained, `runs.once` sorted the loss of every draw by its time, into twenty bins, and wrote down the means every hundred steps. The figure has them all, beside the references for the same bins. Training sees the training pictures, so here both references are about those.
 
-# %% tags=["figure"]
+# %% tags=["figure"] mystnb={"image": {"alt": "The loss for each t after 100, 300 and 2000 steps, beside the loss of the linear denoiser. After 100 steps it is above the linear one nearly everywhere; after 2000 steps it is below it for small t, and slightly above it near t = T."}, "figure": {"name": "fig-training", "caption": "The loss of the course's model in each of twenty bins of $t$, while it trained. Thin: the end of the training. Dotted: the memorizer on its own collection."}}
 from ddpm_lib.course.explore import explorable
 
 bins = (torch.arange(T) * 20) // T
@@ -1099,13 +1099,6 @@ explorable(
         "memorizer": [round(x, 6) for x in below],
     },
     still=still,
-    alt="The loss for each t after 100, 300 and 2000 steps, beside the "
-    "loss of the linear denoiser. After 100 steps it is above the "
-    "linear one nearly everywhere; after 2000 steps it is below it "
-    "for small t, and slightly above it near t = T.",
-    caption="The loss of the course’s model in each of twenty bins of "
-    "<i>t</i>, while it trained. Thin: the end of the training. "
-    "Dotted: the memorizer on its own collection.",
 )
 
 # %% [markdown]

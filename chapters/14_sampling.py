@@ -1097,7 +1097,7 @@ claim(
 #
 # Now you. The figure below contains the network of chapter 13 itself: its weights, rounded to 8 bits, and its layers in JavaScript. Nothing that you see in it was drawn beforehand, except the picture that stands there before the script runs.
 
-# %% tags=["figure"]
+# %% tags=["figure"] mystnb={"image": {"alt": "Sixteen digits of 8 by 8 pixels, drawn by the network in 20 steps without fresh noise."}, "figure": {"name": "fig-digits", "caption": "The course's own network draws sixteen digits on this page. *Fork* puts a second sampler beside the first, which starts from the same noise with settings of its own."}}
 from ddpm_lib.course.explore import explorable
 from ddpm_lib.course.quantization import quantize
 
@@ -1116,11 +1116,6 @@ explorable(
     "digits",
     {"T": T, "weights": quantize(small.network)},
     still=grid(sixteen, rows=2),
-    alt="Sixteen digits of 8 by 8 pixels, drawn by the network in 20 "
-    "steps without fresh noise.",
-    caption="The course's own network draws sixteen digits on this "
-    "page. <i>Fork</i> puts a second sampler beside the first, which "
-    "starts from the same noise with settings of its own.",
 )
 
 # %% [markdown]
@@ -1128,7 +1123,7 @@ explorable(
 #
 # The next cell shows the number of steps alone. If you run this chapter as a notebook, it has sliders for $\eta$ and the seed too, and draws with the model that you have trained.
 
-# %%
+# %% mystnb={"image": {"alt": "Sixteen pictures of digits drawn by the model, and its guesses on the way to the first."}, "figure": {"name": "fig-sampling-panel", "caption": "Sixteen samples, and under them $\\hat x_0$ of the first on its way ($-1$ black … $1$ white). The noise is the same for any number of steps. In a running notebook, this cell has sliders for the steps, $\\eta$ and the seed."}}
 from ddpm_lib.course import panels
 
 panels.sampling(model)

@@ -814,7 +814,7 @@ plt.show()
 #
 # The figure below is the same ward for the page. Choose a patient, run checks one by one, and make a diagnosis. The fewer checks you need, the better: think about what each hypothesis predicts before you press the button.
 
-# %% tags=["figure"]
+# %% tags=["figure"] mystnb={"image": {"alt": "Three patients of the ward, each with a falling loss curve and four samples, ribbons of orange and blue pixels."}, "figure": {"name": "fig-clinic", "caption": "The loss and four samples of a patient, and the results of the checks that you have run, a cross where a check fails."}}
 from ddpm_lib.course.clinic.patients import NAMES
 from ddpm_lib.course.clinic.ward import outcome
 from ddpm_lib.course.explore import explorable
@@ -856,15 +856,7 @@ for row, number in zip(axes, (3, 10, 17), strict=True):
     row[0].set(yticks=[])
     row[0].set_ylabel(number, rotation=0, ha="right", va="center")
     show_frames(row[1:], shown[number])
-explorable(
-    "clinic",
-    bedside,
-    still=still,
-    alt="Three patients of the ward, each with a falling loss curve and "
-    "four samples, ribbons of orange and blue pixels.",
-    caption="The loss and four samples of a patient, and the results of "
-    "the checks that you have run, a cross where a check fails.",
-)
+explorable("clinic", bedside, still=still)
 
 # %% [markdown]
 # ## Where tutorials go wrong

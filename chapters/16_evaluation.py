@@ -716,7 +716,7 @@ plt.show()
 #
 # The figure draws samples of normal distributions with $d$ independent features, whose variances add up to 1, twelve times for each setting. It compares $N$ of them with $N$ others of the same distribution (dots), and with $N$ of a distribution whose mean is elsewhere (crosses). The last slider is the true FD of these two.
 
-# %% tags=["figure"]
+# %% tags=["figure"] mystnb={"image": {"alt": "Distance of two samples of the same distribution against one over N, for 16 and for 64 features. Both lines rise from near zero; the one for 64 features is several times as steep."}, "figure": {"name": "fig-frechet", "caption": "Twelve evaluations at $N$ and at $N/2$. Dots: two samples of the same distribution; crosses: of two that differ. The lines go through the means and on to $1/N = 0$. The axes end where the marks need it."}}
 from ddpm_lib.course.explore import explorable
 
 still, ax = plt.subplots(figsize=(4.2, 2.2))
@@ -737,13 +737,6 @@ explorable(
     "frechet",
     {"N": 200, "d": 16, "true_distance": 0.05},
     still=still,
-    alt="Distance of two samples of the same distribution against one over "
-    "N, for 16 and for 64 features. Both lines rise from near zero; the "
-    "one for 64 features is several times as steep.",
-    caption="Twelve evaluations at <i>N</i> and at <i>N</i>/2. Dots: two "
-    "samples of the same distribution; crosses: of two that differ. The "
-    "lines go through the means and on to 1/<i>N</i> = 0. The axes "
-    "end where the marks need it.",
 )
 
 # %% [markdown]

@@ -28,7 +28,7 @@ function place(node, attributes) {
   return node;
 }
 
-/** Put what `build(stage, data)` makes in place of the still picture, in every figure with this key. */
+/** Put what `build(stage, data, alt)` makes in place of each still picture with this key, and its alt. */
 export function mount(key, build, data) {
   // The key is no id, because a page may show the same output twice. The still goes last: should
   // `build` fail, it stays.
@@ -36,7 +36,7 @@ export function mount(key, build, data) {
     const still = figure.querySelector(".ex-still");
     if (!still) continue; // mounted already, by the script of an equal output
     const stage = element("div", { class: "ex-stage" });
-    build(stage, data);
+    build(stage, data, still.querySelector("img").alt);
     still.replaceWith(stage);
   }
 }

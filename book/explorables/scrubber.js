@@ -8,8 +8,8 @@ export function words(sentence) {
   return parts.flatMap((part, i) => (i % 3 === 0 ? [part] : i % 3 === 1 ? [[part, parts[i + 1]]] : []));
 }
 
-/** Build the explorable; data: { label, alt, width, height, frames: [{ value, picture, sentence }] }. */
-export function scrubber(stage, { label, alt, width, height, frames }) {
+/** Build the explorable; data: { label, width, height, frames: [{ value, picture, sentence }] }. */
+export function scrubber(stage, { label, width, height, frames }, alt) {
   // All of them are there from the start: a new `src` would leave a gap until it is decoded.
   const pictures = frames.map(({ value, picture }) =>
     element("img", { src: picture, alt: `${alt}; ${label} ${value}`, width, height }),

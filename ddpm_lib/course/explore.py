@@ -2,12 +2,12 @@
 
 An explorable is a plain JavaScript module in book/explorables/, together with its data. The output
 of a cell carries all that it needs, script and style included, and a still picture that remains
-where no script runs.
+where no script runs. Caption and alternative text stand in the cell's header, as those of any other
+figure do: a word there is no reason to run a chapter again.
 """
 
 import base64
 import hashlib
-import html
 import io
 import json
 import re
@@ -25,6 +25,7 @@ from torch import Tensor
 from ddpm_lib.course import scripts
 
 STILL_BYTES = 60_000  # a page has several, and telephones read them too
+ALT = "an interactive figure"  # in a notebook; a page has the words of the cell's header
 
 
 @dataclass(frozen=True)
@@ -32,37 +33,30 @@ class Explorable:
     """An interactive figure, as HTML that needs nothing but itself."""
 
     name: str
-    alt: str
     source: str = field(repr=False)
 
     def _repr_html_(self) -> str:
         return self.source
 
 
-def explorable(
-    name: str, data: Mapping[str, Any], *, still: Figure, alt: str, caption: str
-) -> Explorable:
+def explorable(name: str, data: Mapping[str, Any], *, still: Figure) -> Explorable:
     """The interactive figure `name` about `data`, or its still picture where no script runs.
 
-    data: what the module asks for, its tensors in uint8;  caption: HTML, for <i>x</i><sub>t</sub>
+    data: what the module asks for, its tensors in uint8
     """
-    for what, text in (("alt", alt), ("caption", caption)):
-        if not text.strip():
-            raise ValueError(f"{name}: {what} is empty: say in a sentence what the figure shows")
     script, style = _script_and_style(name)
     # "<" becomes an escape, so that no text in the data can end the script.
     values = json.dumps(data, default=_packed, allow_nan=False).replace("<", "\\u003c")
-    picture = _picture(still, alt)
+    picture = _picture(still)
     # The script finds its figure by a key that follows from the content: the book caches outputs
     # and compares them, so nothing in them may be random.
-    content = "\n".join([script, style, values, picture, caption])
+    content = "\n".join([script, style, values, picture])
     key = f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
     source = f"""<style>
 {style}</style>
-<figure class="explorable" data-explorable="{key}">
+<div class="explorable" data-explorable="{key}">
 <div class="ex-still">{picture}<p>This figure is interactive where JavaScript runs.</p></div>
-<figcaption>{caption}</figcaption>
-</figure>
+</div>
 <script>
 (() => {{
 "use strict";
@@ -70,7 +64,7 @@ def explorable(
 mount("{key}", {name}, {values});
 }})();
 </script>"""
-    return Explorable(name, alt, source)
+    return Explorable(name, source)
 
 
 def _script_and_style(name: str) -> tuple[str, str]:
@@ -120,7 +114,7 @@ def _packed(value: object) -> dict[str, Any]:
     return {"shape": array.shape, "base64": base64.b64encode(array.tobytes()).decode()}
 
 
-def _picture(figure: Figure, alt: str) -> str:
+def _picture(figure: Figure) -> str:
     """The figure as an <img> that carries its PNG, at half its pixels: sharp on dense screens."""
     buffer = io.BytesIO()
     figure.savefig(
@@ -140,5 +134,5 @@ def _picture(figure: Figure, alt: str) -> str:
     width, height = struct.unpack(">II", png[16:24])  # in every PNG's header
     return (
         f'<img src="data:image/png;base64,{base64.b64encode(png).decode()}" '
-        f'width="{width // 2}" height="{height // 2}" alt="{html.escape(alt)}">'
+        f'width="{width // 2}" height="{height // 2}" alt="{ALT}">'
     )

@@ -42,7 +42,7 @@ Job = Iterator[Callable[[], Drawing]]
 class Panel:
     """Widgets and a page that needs none, in one output: who shows it takes what it can."""
 
-    alt: str
+    name: str
     widget: Any = field(repr=False)
     page: Explorable | None = field(repr=False)  # None while a training goes on
 
@@ -122,9 +122,7 @@ def frame() -> tuple[Any, Any, Any]:
     return VBox([view, words]), view, words
 
 
-def page(
-    drawings: Sequence[Drawing], *, label: str, values: Sequence[str], alt: str, caption: str
-) -> Explorable:
+def page(drawings: Sequence[Drawing], *, label: str, values: Sequence[str]) -> Explorable:
     """A slider over drawings, which needs no kernel."""
     frames = [
         {"value": value, "picture": _uri(drawing.picture), "sentence": drawing.sentence}
@@ -136,13 +134,7 @@ def page(
     ax = still.add_axes((0, 0, 1, 1), frameon=False, xticks=[], yticks=[])
     ax.imshow(pixels, cmap="gray", vmin=0, vmax=255, interpolation="nearest", aspect="auto")
     size = {"width": width, "height": height}
-    return explorable(
-        "scrubber",
-        {"label": label, "frames": frames, "alt": alt, **size},
-        still=still,
-        alt=alt,
-        caption=caption,
-    )
+    return explorable("scrubber", {"label": label, "frames": frames, **size}, still=still)
 
 
 def last(job: Job) -> Drawing:

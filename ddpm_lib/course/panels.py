@@ -59,17 +59,8 @@ def sampling(model: Model, n: int = 16, frames: Sequence[int] = (1, 2, 4, 8, 16,
         "eta": FloatSlider(min=0, max=1, step=0.05, value=0, description="η"),
         "seed": IntSlider(min=0, max=99, value=0, description="seed"),
     }
-    alt = f"{n} pictures drawn by {recipe.name}, and the model's guesses on the way to the first"
-    page = live.page(
-        drawings,
-        label="steps",
-        values=[f"{steps} of {T}" for steps in frames],
-        alt=alt,
-        caption=f"{n} samples, and under them <i>x̂</i><sub>0</sub> of the first on its way "
-        "(−1 black … 1 white). The noise is the same for any number of steps. In a running "
-        "notebook, this cell has sliders for the steps, η and the seed.",
-    )
-    return Panel(alt, live.box(controls, compute, drawings[-1]), page)
+    page = live.page(drawings, label="steps", values=[f"{steps} of {T}" for steps in frames])
+    return Panel("sampling", live.box(controls, compute, drawings[-1]), page)
 
 
 def _samples(model: Model, n: int, *, steps: int, eta: float, seed: int) -> Job:
@@ -141,17 +132,8 @@ def schedules(x_0: Tensor, frames: Sequence[int] = (50, 100, 200, 400, 700, 1000
             controls[name].disabled = controls["shape"].value != "linear"
 
     controls["shape"].observe(match, "value")
-    alt = "two curves of a noise schedule over t / T: alpha bar and the logarithm of the SNR"
-    page = live.page(
-        drawings,
-        label="T",
-        values=[str(T) for T in frames],
-        alt=alt,
-        caption="A linear schedule from β<sub>1</sub> = 0.0001 to β<sub><i>T</i></sub> = 0.02, "
-        "and in gray the cosine schedule. In a running notebook, this cell has controls for the "
-        "shape, <i>T</i> and the two ends.",
-    )
-    return Panel(alt, live.box(controls, compute, drawings[-1]), page)
+    page = live.page(drawings, label="T", values=[str(T) for T in frames])
+    return Panel("schedules", live.box(controls, compute, drawings[-1]), page)
 
 
 def _tables(x_0: Tensor, *, shape: str, T: int, beta_1: float, beta_T: float) -> Job:
@@ -209,7 +191,7 @@ def monitor(
 
     widget, view, words = live.frame()
     alt = "three curves of a training: the loss, the loss at each noise level, the learning rate"
-    shown = display(Panel(alt, widget, None), display_id=True)  # None outside of a notebook
+    shown = display(Panel("monitor", widget, None), display_id=True)  # None outside of a notebook
     history = History([], [], [], [])
     waiting: list[Tensor] = []  # losses on the device: to look at one is to wait for it
     every = max(1, steps // READINGS)
@@ -244,7 +226,7 @@ def monitor(
             tell(record)
             draw()
             if shown is not None:
-                shown.update(Panel(alt, widget, _training_page(history, steps, alt)))
+                shown.update(Panel("monitor", widget, _training_page(history, steps)))
 
 
 def _report(history: History, record: Record, steps: int) -> str:
@@ -256,7 +238,7 @@ def _report(history: History, record: Record, steps: int) -> str:
     )
 
 
-def _training_page(history: History, steps: int, alt: str) -> Explorable:
+def _training_page(history: History, steps: int) -> Explorable:
     """Moments of it, without its speed: that is another one each time."""
     count = len(history.steps)
     ends = sorted({count * k // MOMENTS or 1 for k in range(1, MOMENTS + 1)})
@@ -270,14 +252,7 @@ def _training_page(history: History, steps: int, alt: str) -> Explorable:
             f"{then.rates[-1]:.2g}."
         )
         drawings.append(Drawing(live.png(_training(then, history, steps)), sentence))
-    return live.page(
-        drawings,
-        label="after step",
-        values=[str(stop) for stop in stops],
-        alt=alt,
-        caption="A training, looked at now and then. In a running notebook, this picture follows "
-        "it while it goes on.",
-    )
+    return live.page(drawings, label="after step", values=[str(stop) for stop in stops])
 
 
 def _training(history: History, whole: History, steps: int) -> Figure:

@@ -67,6 +67,12 @@ print("if t:\\n  t")
 
 # %%
 print("It is so.\\nOr not.")
+
+# %% mystnb={"image": {"alt": "\\"3\\" & <b>"}, "figure": {"name": "fig-t", "caption": "Any $t$."}}
+from IPython.display import HTML
+
+still = '<div class="ex-still"><img src="data:," alt="an interactive figure"></div>'
+HTML(f'<div class="explorable">{still}</div>')
 """
 
 

@@ -41,6 +41,13 @@ def test_printed_sentences_may_wrap_and_columns_may_not(built_book):
     assert ["sentences" in those.split() for those in classes] == wraps, classes
 
 
+def test_an_explorable_has_the_words_of_its_cells_header(built_book):
+    html = page(built_book, "chapters/05_second")
+    figure = re.search(r"<figure.*?</figure>", html, re.DOTALL)[0]
+    assert '<img src="data:," alt="&quot;3&quot; &amp; &lt;b&gt;"></div>' in figure
+    assert re.search(r"<figcaption>.*Any <span class=\"math.*</figcaption>", figure, re.DOTALL)
+
+
 def test_a_second_build_runs_nothing(book):
     result = book.build()
     assert result.returncode == 0, result.stdout
@@ -126,6 +133,14 @@ DEFECTS = {
     "HTML picture without alternative text": (
         SECOND, 'print("second")', HTML_PICTURE,
         "from IPython.display import HTML", "<img> without alternative text",
+    ),
+    "explorable without alternative text": (
+        SECOND, '"image": {"alt": "\\"3\\" & <b>"}', '"image": {}',
+        "from IPython", "figure has no alternative text",
+    ),
+    "explorable without caption": (
+        SECOND, ', "caption": "Any $t$."', "",
+        "from IPython", "figure has no caption",
     ),
     "bare widget": (SECOND, 'print("second")', WIDGET, "import ipywidgets", "shows a widget"),
 }  # fmt: skip

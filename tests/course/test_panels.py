@@ -103,7 +103,7 @@ def test_one_output_holds_the_widgets_and_the_page(panel):
     view = bundle["application/vnd.jupyter.widget-view+json"]
     assert view["model_id"] == panel.widget.model_id
     assert bundle["text/html"] == panel.page._repr_html_()
-    assert bundle["text/plain"] == f"Panel(alt={panel.alt!r})"
+    assert bundle["text/plain"] == "Panel(name='sampling')"
 
 
 def test_nothing_runs_until_a_slider_moves(model, denoise):

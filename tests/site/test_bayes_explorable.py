@@ -25,7 +25,7 @@ def bayes():
     still, ax = plt.subplots(figsize=(3, 2))
     ax.plot(schedule.alpha_bar)
     data = {"T": 1000, "beta_1": 1e-4, "beta_T": 0.02, **START}
-    return explorable("bayes", data, still=still, alt="bells", caption="Bells.")._repr_html_()
+    return explorable("bayes", data, still=still)._repr_html_()
 
 
 def sentence(page):

@@ -31,9 +31,7 @@ def output():
     still, ax = plt.subplots(figsize=(3, 2))
     ax.bar([0, 1], [1, 2])
     values = {"T": T, "start": 30, "data": KINDS}
-    return explorable(
-        "bound", values, still=still, alt="bars", caption="The terms of the bound."
-    )._repr_html_()
+    return explorable("bound", values, still=still)._repr_html_()
 
 
 def best(schedule, t, u):

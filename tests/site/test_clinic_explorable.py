@@ -59,7 +59,7 @@ def clinic():
     torch.manual_seed(0)
     still, ax = plt.subplots(figsize=(3, 2))
     ax.plot([0, 1])
-    return explorable("clinic", values(), still=still, alt="a ward", caption="A ward.")
+    return explorable("clinic", values(), still=still)
 
 
 def test_numbers_are_those_of_the_library(modules):

@@ -30,7 +30,7 @@ def denoiser():
     still, ax = plt.subplots(figsize=(3, 2))
     ax.plot([0, 1])
     values = {"T": T, "beta_1": 1e-4, "beta_T": 0.02, "points": POINTS, "start": START}
-    return explorable("denoiser", values, still=still, alt="an arrow", caption="One point.")
+    return explorable("denoiser", values, still=still)
 
 
 def best(x, t):

@@ -22,7 +22,7 @@ def designer():
     still, ax = plt.subplots(figsize=(3, 2))
     ax.plot(linear().alpha_bar)
     values = {"second_moment": SECOND_MOMENT}
-    output = explorable("designer", values, still=still, alt="a falling curve", caption="Try it.")
+    output = explorable("designer", values, still=still)
     return output._repr_html_()
 
 

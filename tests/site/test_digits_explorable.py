@@ -95,7 +95,7 @@ def html(weights):
     still, ax = plt.subplots(figsize=(3, 2))
     ax.plot([0, 1])
     values = {"T": T, "weights": weights}
-    figure = explorable("digits", values, still=still, alt="16 digits", caption="Digits.")
+    figure = explorable("digits", values, still=still)
     return figure._repr_html_()
 
 

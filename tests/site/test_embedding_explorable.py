@@ -20,7 +20,7 @@ from ddpm_lib.networks.embedding import Sinusoidal
 def figure():
     still, ax = plt.subplots(figsize=(3, 2))
     ax.plot([0, 1])
-    output = explorable("embedding", {}, still=still, alt="a curve", caption="Similarity.")
+    output = explorable("embedding", {}, still=still)
     return output._repr_html_()
 
 

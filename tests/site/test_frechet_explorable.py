@@ -21,8 +21,7 @@ def figure():
     still, ax = plt.subplots(figsize=(3, 2))
     ax.plot([0, 1])
     values = {"N": 200, "d": 16, "true_distance": 0.05}
-    text = {"alt": "a line", "caption": "Distances."}
-    return explorable("frechet", values, still=still, **text)._repr_html_()
+    return explorable("frechet", values, still=still)._repr_html_()
 
 
 @pytest.mark.parametrize("d", [1, 3, 20])

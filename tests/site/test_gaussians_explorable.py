@@ -34,7 +34,7 @@ def gaussian(normal):
 def figure():
     still, ax = plt.subplots(figsize=(3, 2))
     ax.plot([0, 1])
-    output = explorable("gaussians", START, still=still, alt="two bells", caption="Two bells.")
+    output = explorable("gaussians", START, still=still)
     return output._repr_html_()
 
 

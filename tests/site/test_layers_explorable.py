@@ -68,7 +68,7 @@ def layers():
         "shares": SHARES,
         "attention": weights(),
     }
-    return explorable("layers", values, still=still, alt="maps", caption="Layers.")
+    return explorable("layers", values, still=still)
 
 
 def packed(values):

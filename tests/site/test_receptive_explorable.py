@@ -36,7 +36,7 @@ def receptive():
     still, ax = plt.subplots(figsize=(3, 2))
     ax.plot([0, 1])
     values = {"size": 28, "levels": 2}
-    return explorable("receptive", values, still=still, alt="layers", caption="A UNet.")
+    return explorable("receptive", values, still=still)
 
 
 def apply(layer, x):

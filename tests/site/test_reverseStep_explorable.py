@@ -26,8 +26,7 @@ def figure():
     still, ax = plt.subplots(figsize=(3, 2))
     ax.plot([0, 1])
     values = {"T": 1000, "beta_1": 1e-4, "beta_T": 0.02, "mixture": PAGE}
-    text = {"alt": "two humps and a bell", "caption": "A step back."}
-    return explorable("reverseStep", values, still=still, **text)._repr_html_()
+    return explorable("reverseStep", values, still=still)._repr_html_()
 
 
 def kernel(x, t, u):

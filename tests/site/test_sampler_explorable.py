@@ -73,7 +73,7 @@ def data(weights):
 def html(data):
     still, ax = plt.subplots(figsize=(3, 2))
     ax.plot([0, 1])
-    figure = explorable("sampler", data, still=still, alt="eight clusters", caption="Points.")
+    figure = explorable("sampler", data, still=still)
     return figure._repr_html_()
 
 

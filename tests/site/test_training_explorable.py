@@ -36,7 +36,7 @@ def training():
         "linear": LINEAR.tolist(),
         "memorizer": (LINEAR * MIDDLE**3).tolist(),
     }
-    return explorable("training", values, still=still, alt="curves", caption="Losses by time.")
+    return explorable("training", values, still=still)
 
 
 def test_the_numbers_are_those_of_torch(modules):

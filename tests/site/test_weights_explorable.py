@@ -26,7 +26,7 @@ def figure():
     still, ax = plt.subplots(figsize=(3, 2))
     ax.semilogy(bound.eps_weight(linear())[2:])
     values = {"T": T, "beta_1": 1e-4, "beta_T": 0.02}
-    output = explorable("weights", values, still=still, alt="a curve", caption="Three weights.")
+    output = explorable("weights", values, still=still)
     return output._repr_html_()
 
 

@@ -29,6 +29,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-get-outdated", execution.outdated)
     app.connect("env-before-read-docs", execution.execute)
     app.connect("env-purge-doc", claims.purge)
+    app.connect("doctree-read", checks.describe_explorables)
     app.connect("doctree-read", checks.alt_texts)
     app.connect("doctree-read", checks.bare_widgets)
     app.connect("doctree-read", claims.collect)

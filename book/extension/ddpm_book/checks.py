@@ -1,5 +1,6 @@
-"""What a page must not have: pictures without alternative text, and widgets that need a kernel."""
+"""What a page must not have: pictures without words, and widgets that need a kernel."""
 
+import html
 import re
 
 from docutils import nodes
@@ -12,7 +13,34 @@ from ddpm_book.execution import executed_notebook
 logger = logging.getLogger(__name__)
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
+STILL_ALT = re.compile(r'(<div class="ex-still"><img [^>]*\balt=")[^"]*')
 IMG_WITHOUT_ALT = re.compile(r"<img(?![^>]*\balt=[\"'][^\"']*\w)[^>]*>", re.IGNORECASE)
+
+
+def describe_explorables(app: Sphinx, document: nodes.document) -> None:
+    """Give the stills of interactive figures the alternative text of their cells' headers.
+
+    Their captions need no step: MyST-NB sets those of all figures.
+    """
+    for cell in cells(document):
+        header = cell["cell_metadata"].get("mystnb", {})
+        alt = header.get("image", {}).get("alt", "").strip()
+        caption = header.get("figure", {}).get("caption", "").strip()
+        for raw in list(cell.findall(nodes.raw)):
+            parts = STILL_ALT.split(raw.astext(), maxsplit=1)
+            if len(parts) == 1:
+                continue
+            if not alt or not caption:
+                logger.warning(
+                    "this interactive figure has no %s: say what it shows, in a cell header by "
+                    '# %%%% mystnb={"image": {"alt": "..."}, "figure": {"name": "fig-...", '
+                    '"caption": "..."}}',
+                    "caption" if alt else "alternative text",
+                    location=_location(cell),
+                )
+                continue
+            before, still, after = parts
+            raw[:] = [nodes.Text(f"{before}{still}{html.escape(alt)}{after}")]
 
 
 def alt_texts(app: Sphinx, document: nodes.document) -> None:
