@@ -1,7 +1,7 @@
 """The book's Sphinx extension: reads percent chapters, runs them, checks them, and exports them.
 
-One module for each of these: `reader`, `execution`, `numbering`, `claims`, `checks`, `notebooks`,
-`outputs`, `buttons`, `offline`, `pictures`. This file connects them to Sphinx's events, in the
+One module for each of these: `reader`, `execution`, `numbering`, `claims`, `checks`, `mathematics`,
+`notebooks`, `outputs`, `buttons`, `offline`, `pictures`. This file connects them to Sphinx's events, in the
 order in which they happen.
 """
 
@@ -11,7 +11,17 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from ddpm_book import buttons, checks, claims, execution, numbering, offline, outputs, pictures
+from ddpm_book import (
+    buttons,
+    checks,
+    claims,
+    execution,
+    mathematics,
+    numbering,
+    offline,
+    outputs,
+    pictures,
+)
 from ddpm_book.reader import read_percent
 
 __all__ = ["read_percent", "setup"]
@@ -21,6 +31,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("claims-ledger", claims.Ledger)
     app.add_node(claims.ledger)
     app.add_post_transform(claims.WriteLedger)
+
+    inline, display = mathematics.visit_inline, mathematics.visit_display
+    app.add_html_math_renderer("katex", (inline, None), (display, None))
 
     app.connect("config-inited", numbering.install)  # after every extension's own patches
     app.connect("config-inited", buttons.forget_default_repository)
@@ -40,7 +53,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # The theme makes its header buttons at 501.
     app.connect("html-page-context", buttons.offer_notebook, priority=500)
     app.connect("html-page-context", buttons.offer_colab, priority=502)
-    app.connect("build-finished", offline.copy_mathjax)
     app.connect("build-finished", offline.drop_second_icons)
     app.connect("build-finished", pictures.reduce)
     app.connect("build-finished", remove_stale_pages)
