@@ -1,8 +1,8 @@
 """The book's Sphinx extension: reads percent chapters, runs them, checks them, and exports them.
 
-One module for each of these: `reader`, `execution`, `numbering`, `claims`, `checks`, `notebooks`,
-`outputs`, `buttons`, `offline`, `pictures`. This file connects them to Sphinx's events, in the
-order in which they happen.
+One module for each step; this file connects them to Sphinx's events, in the order in which they
+happen. What runs chapters needs no Sphinx, and the tests run them by it as well: `percent`,
+`runnable`, `store` and `running`.
 """
 
 import hashlib
@@ -11,7 +11,17 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from ddpm_book import buttons, checks, claims, execution, numbering, offline, outputs, pictures
+from ddpm_book import (
+    buttons,
+    checks,
+    claims,
+    execution,
+    notebooks,
+    numbering,
+    offline,
+    outputs,
+    pictures,
+)
 from ddpm_book.reader import read_percent
 
 __all__ = ["read_percent", "setup"]
@@ -25,7 +35,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", numbering.install)  # after every extension's own patches
     app.connect("config-inited", buttons.forget_default_repository)
     app.connect("builder-inited", claims.prepare)
-    app.connect("builder-inited", execution.one_thread_per_kernel)
     app.connect("env-get-outdated", execution.outdated)
     app.connect("env-before-read-docs", execution.execute)
     app.connect("env-purge-doc", claims.purge)
@@ -39,6 +48,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # The theme makes its header buttons at 501.
     app.connect("html-page-context", buttons.offer_notebook, priority=500)
     app.connect("html-page-context", buttons.offer_colab, priority=502)
+    app.connect("build-finished", notebooks.write)
     app.connect("build-finished", offline.copy_mathjax)
     app.connect("build-finished", offline.drop_second_icons)
     app.connect("build-finished", pictures.reduce)
