@@ -1,8 +1,8 @@
 """Reference outputs of chapters: the printed numbers that prose may quote, kept as text.
 
 A cell tagged nbval-check-output is compared with the section of tests/references/<chapter>.txt
-that bears its first line of code. `make references` runs this file: it writes the sections anew
-and shows what changed.
+that bears its first line of code. `make references` runs this file: it runs the chapters whose
+outputs are not known, writes the sections anew and shows what changed.
 """
 
 import difflib
@@ -11,27 +11,22 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import jupytext
-from nbclient import execute
 from nbformat import NotebookNode
+
+from ddpm_book import running, store
+from ddpm_book.percent import tags
+from ddpm_book.reader import read_percent
 
 TAG = "nbval-check-output"
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCES = ROOT / "tests" / "references"
 
 
-def read_chapter(path: Path) -> NotebookNode:
-    """The notebook in a percent script."""
-    notebook = jupytext.read(path, fmt="py:percent")
-    notebook.metadata.setdefault("kernelspec", {"name": "python3", "display_name": "Python 3"})
-    return notebook
-
-
 def checked_cells(notebook: NotebookNode) -> dict[str, NotebookNode]:
     """The cells whose output is compared, by their first line of code."""
     cells: dict[str, NotebookNode] = {}
     for cell in notebook.cells:
-        if TAG in cell.metadata.get("tags", []):
+        if TAG in tags(cell):
             name = cell.source.splitlines()[0]
             if name in cells:
                 raise ValueError(f"two checked cells begin with {name!r}: tell them apart")
@@ -47,25 +42,24 @@ def read_references(chapter: str) -> dict[str, str]:
     return {name: output.rstrip("\n") + "\n" for name, _, output in sections}
 
 
-def run(path: Path) -> str:
-    """Run a chapter; its references as the text of a file."""
-    notebook = read_chapter(path)
-    quiet = ["--IPKernelApp.log_level=ERROR"]
-    execute(notebook, cwd=str(path.parent), timeout=600, extra_arguments=quiet)
+def printed_by(path: Path) -> str:
+    """What a chapter's checked cells print, as the text of a file; runs it if that is not known."""
+    text = path.read_text("utf-8")
+    if store.stamp(text) is None:
+        running.run(text)
     sections = [f"What the checked cells of {path.name} print. Renew with: make references\n"]
-    for name, cell in checked_cells(notebook).items():
+    for name, cell in checked_cells(read_percent(text)).items():
         texts = [output.text for output in cell.outputs if output.get("name") == "stdout"]
         sections.append(f"\n>>> {name}\n{''.join(texts)}")
     return "".join(sections)
 
 
 def renew() -> None:
-    """Run all chapters, write their references and print the differences."""
-    os.environ["OMP_NUM_THREADS"] = "1"
+    """Write the references of all chapters and print the differences."""
     paths = sorted((ROOT / "chapters").glob("*.py"))
     REFERENCES.mkdir(exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for path, new in zip(paths, pool.map(run, paths), strict=True):
+        for path, new in zip(paths, pool.map(printed_by, paths), strict=True):
             target = REFERENCES / f"{path.stem}.txt"
             old = target.read_text("utf-8") if target.exists() else ""
             lines = old.splitlines(keepends=True), new.splitlines(keepends=True)
@@ -76,4 +70,5 @@ def renew() -> None:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT / "book" / "extension"))
     renew()

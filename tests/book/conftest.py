@@ -51,7 +51,7 @@ SECOND = """\
 #
 # Nothing of the library here.
 
-# %%
+# %% tags=["nbval-check-output"]
 print("second")
 
 # %%
@@ -75,6 +75,13 @@ still = '<div class="ex-still"><img src="data:," alt="an interactive figure"></d
 HTML(f'<div class="explorable">{still}</div>')
 """
 
+REFERENCE = """\
+What the checked cells of 05_second.py print. Renew with: make references
+
+>>> print("second")
+second
+"""
+
 
 @dataclass(frozen=True)
 class Book:
@@ -84,8 +91,24 @@ class Book:
 
     def build(self) -> subprocess.CompletedProcess[str]:
         """Run what `make book` runs; stderr comes with stdout."""
-        command = [JUPYTER_BOOK, "build", ".", "-n", "-W", "--keep-going"]
-        environment = os.environ | {"PYTHONPATH": str(self.folder), "NO_COLOR": "1"}
+        return self._run(JUPYTER_BOOK, "build", ".", "-n", "-W", "--keep-going")
+
+    def nbval(self, chapters: str = "chapters") -> subprocess.CompletedProcess[str]:
+        """Run what `make notebooks` runs, in one process."""
+        command = "-m pytest -q -rsf --color=no --nbval-lax -p no:xdist -p no:cacheprovider"
+        return self._run(sys.executable, *command.split(), chapters)
+
+    def references(self) -> subprocess.CompletedProcess[str]:
+        """Run what `make references` runs."""
+        return self._run(sys.executable, "tests/chapter_references.py")
+
+    def _run(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
+        paths = (self.folder, self.folder / "book/extension")
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(map(str, paths)),
+            "NO_COLOR": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",  # sources are edited within a second
+        }
         environment.pop("GITHUB_REPOSITORY", None)
         return subprocess.run(
             command, cwd=self.folder, env=environment, text=True, check=False,
@@ -111,13 +134,15 @@ def built_book(tmp_path_factory: pytest.TempPathFactory) -> Book:
     folder = tmp_path_factory.mktemp("book")
     for name in ("book/extension", "book/assets"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("_config.yml", "constraints.txt", "book/references.bib", "book/claims.md",
-                 "book/references.md", "ddpm_lib/__init__.py", "ddpm_lib/course/__init__.py",
-                 "ddpm_lib/course/claims.py"):  # fmt: skip
+    for name in ("_config.yml", "constraints.txt", "conftest.py", "tests/chapter_references.py",
+                 "book/references.bib", "book/claims.md", "book/references.md",
+                 "ddpm_lib/__init__.py", "ddpm_lib/sources.py", "ddpm_lib/course/__init__.py",
+                 "ddpm_lib/course/claims.py", "ddpm_lib/course/scripts.py"):  # fmt: skip
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     files = {
         "_toc.yml": TOC,
+        "pytest.ini": "[pytest]\npythonpath = tests book/extension\n",
         "book/intro.md": "# A small book\n\nIts one page.\n",
         "chapters/03_first.py": FIRST,
         "chapters/05_second.py": SECOND,
@@ -125,6 +150,7 @@ def built_book(tmp_path_factory: pytest.TempPathFactory) -> Book:
         "ddpm_lib/deep.py": "ONE = 1.0\n",
         "ddpm_lib/unused.py": "TWO = 2.0\n",
         "book/explorables/figure.js": "export function figure() {}\n",
+        "tests/references/05_second.txt": REFERENCE,
     }
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

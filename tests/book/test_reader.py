@@ -1,91 +1,13 @@
-"""The reader's lines, dependencies and digests."""
+"""The reader's lines and folds, and the key by which a chapter's outputs are found."""
 
-from pathlib import Path
+import inspect
 
 import pytest
 
-from ddpm_book import reader
-
-
-@pytest.fixture
-def library(tmp_path, monkeypatch):
-    """A ddpm_lib of five small files under a root of its own."""
-    files = {
-        "constraints.txt": "torch==1\n",
-        "ddpm_lib/__init__.py": "",
-        "ddpm_lib/direct.py": "from ddpm_lib.package import inner\nSTYLE = 'look.style'\n",
-        "ddpm_lib/package/__init__.py": "",
-        "ddpm_lib/package/inner.py": "import torch\n",
-        "ddpm_lib/other.py": "",
-        "ddpm_lib/look.style": "",
-        "book/explorables/core.js": "",
-        "book/explorables/figure.css": "",
-        "book/explorables/tables.css": "",
-        "book/explorables/figure.js": 'import { f } from "./tables.js";\n',
-        "book/explorables/tables.js": '// "./none.js"\nimport { g } from "./core.js";\n',
-        "book/explorables/unused.js": "",
-    }
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    monkeypatch.setattr(reader, "ROOT", tmp_path)
-    reader.digest.cache_clear()
-    yield tmp_path
-    reader.digest.cache_clear()
-
-
-def used(library: Path, text: str) -> set[str]:
-    return {path.relative_to(library).as_posix() for path in reader.dependencies(text)}
-
-
-@pytest.mark.parametrize(
-    "line",
-    ["import ddpm_lib.direct", "from ddpm_lib import direct", "from ddpm_lib.direct import f"],
-)
-def test_imports_are_followed_in_every_form(library, line):
-    assert used(library, f"def f():\n    {line}\n") == {
-        "ddpm_lib/__init__.py",
-        "ddpm_lib/direct.py",
-        "ddpm_lib/package/__init__.py",
-        "ddpm_lib/package/inner.py",
-        "ddpm_lib/look.style",
-    }
-
-
-def test_a_named_explorable_is_a_dependency_with_all_that_it_imports(library):
-    assert used(library, "explorable('figure', {})\n") == {
-        "book/explorables/figure.css",
-        "book/explorables/figure.js",
-        "book/explorables/tables.css",
-        "book/explorables/tables.js",
-        "book/explorables/core.js",
-    }
-
-
-def test_other_text_is_no_dependency(library):
-    assert used(library, "import numpy\nx = 'no file', 'torch', '../secret', 3\n") == set()
-
-
-def test_broken_code_is_left_for_the_kernel_to_report(library):
-    assert used(library, "x = = 1") == set()
-
-
-def test_the_digest_follows_what_is_used_and_nothing_else(library):
-    text = "from ddpm_lib import direct\n"
-
-    def digest_after(name: str) -> str:
-        with (library / name).open("a") as file:
-            file.write("# changed\n")
-        reader.digest.cache_clear()
-        return reader.digest(text)
-
-    before = reader.digest(text)
-    assert digest_after("ddpm_lib/other.py") == before
-    assert digest_after("book/explorables/figure.js") == before
-    inner = digest_after("ddpm_lib/package/inner.py")
-    assert inner != before
-    assert digest_after("constraints.txt") != inner
-
+from ddpm_book import reader, store
+from ddpm_book.percent import code_lines, parse
+from ddpm_book.printed import printed
+from ddpm_book.runnable import dependencies, member
 
 TEXT = """\
 # ---
@@ -97,7 +19,7 @@ TEXT = """\
 # %% [markdown]
 # # Title
 
-# %% tags=["claim"]
+# %% tags=["claim"] mystnb={"figure": {"name": "fig", "caption": "What is seen."}}
 x = 1
 
 # %%
@@ -105,10 +27,10 @@ y = 2
 """
 
 
-def test_cells_know_their_lines_and_only_the_first_holds_the_digest():
+def test_cells_know_their_lines():
     notebook = reader.read_percent(TEXT)
     assert notebook.metadata["source_map"] == [6, 9, 12]
-    assert [reader.DIGEST in cell.metadata for cell in notebook.cells] == [False, True, False]
+    assert code_lines(notebook) == [11, 14]
     assert notebook.metadata["kernelspec"]["name"] == "python3"
 
 
@@ -120,4 +42,95 @@ def test_claims_are_folded():
 
 def test_text_outside_of_cells_is_refused():
     with pytest.raises(ValueError, match="found 1 cell markers but 2 cells"):
-        reader.read_percent("x = 1\n\n# %%\ny = 2\n")
+        parse("x = 1\n\n# %%\ny = 2\n")
+
+
+def test_outputs_come_back_and_follow_the_key(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "FOLDER", tmp_path / "executed")
+    assert store.stamp(TEXT) is None and store.outputs(TEXT) == [[], []]
+    given = [[], [{"output_type": "stream", "name": "stdout", "text": "2"}]]
+    store.save(TEXT, given, 3.5)
+    assert store.outputs(TEXT) == given and store.seconds(TEXT) == 3.5
+    assert reader.read_percent(TEXT).cells[2].outputs[0].text == "2"
+    before = store.stamp(TEXT)
+    store.save(TEXT, [[], []], 3.5)
+    assert store.stamp(TEXT) not in (None, before)
+    assert store.outputs(TEXT + "z = 3\n") == [[], []]
+
+
+@pytest.mark.parametrize(
+    "old, new, same",
+    [
+        ("# # Title", "# # Other title", True),
+        ("What is seen.", "What is seen, and why.", True),
+        ('tags=["claim"]', 'tags=["figure"]', True),
+        ("x = 1", "x = 2", False),
+        ("x = 1", "x = 1  # why", False),  # the page shows it, and nothing is lost
+        ('tags=["claim"]', 'tags=["claim", "raises-exception"]', False),
+    ],
+)
+def test_the_key_is_of_what_is_run(old, new, same):
+    assert old in TEXT
+    assert (store.key(TEXT) == store.key(TEXT.replace(old, new))) == same
+
+
+def test_the_key_counts_pins_files_and_what_is_printed(tmp_path, monkeypatch):
+    def key():
+        store.key.cache_clear()
+        return store.key(TEXT)
+
+    (tmp_path / "constraints.txt").write_text("torch==1\n")
+    monkeypatch.setattr(store, "ROOT", tmp_path)
+    keys = [key()]
+    (tmp_path / "constraints.txt").write_text("torch==2\n")
+    keys.append(key())
+    monkeypatch.setattr(store, "fingerprint", lambda files: "other")
+    keys.append(key())
+    monkeypatch.setattr(store, "printed", lambda source: ["other"])
+    keys.append(key())
+    assert len(set(keys)) == 4
+    store.key.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "importing, name",
+    [
+        ("from ddpm_lib import bound", "bound.kl"),
+        ("from ddpm_lib.bound import kl as k", "k"),
+        ("import ddpm_lib.bound", "ddpm_lib.bound.kl"),
+        ("from ddpm_lib.evaluation import discretized", "discretized"),  # which imports it too
+        ("from ddpm_lib.networks.unet import UNet", "UNet.forward"),
+        ("from ddpm_lib.schedules import Schedule", "Schedule"),  # which is decorated
+        ("from ddpm_lib.course.checks import clinic", "clinic"),
+        ("from ddpm_lib import networks", "networks"),
+    ],
+)
+def test_the_source_that_a_chapter_prints_is_found(importing, name):
+    names = {}
+    exec(importing, names)
+    wanted = inspect.getsource(eval(name, names)).rstrip()
+    found = [text.rstrip() for text in printed(f"{importing}\ninspect.getsource({name})")]
+    assert found == [wanted]
+    loop = f"for thing in ({name}, f):\n    print(getsource(thing))\ndef f(): 0\n"
+    assert [text.rstrip() for text in printed(f"{importing}\n{loop}")] == [wanted]
+
+
+def test_source_of_the_chapter_itself_and_of_others_is_not_the_librarys():
+    assert printed("def f(): 0\ngetsource(f)") == []
+    assert printed("from torch import nn\ngetsource(nn.Linear)") == [""]
+    with pytest.raises(ValueError, match="getsource\\(g\\): cannot tell which source"):
+        printed("g = f\ngetsource(g)")
+
+
+def test_an_explorable_is_a_dependency_with_what_it_imports():
+    text = '# %%\nfrom ddpm_lib.course.explore import explorable\nexplorable("receptive", {})\n'
+    names = {member(path) for path in dependencies(text)}
+    scripts = {name.split("/")[-1] for name in names if "explorables/" in name}
+    assert scripts == {
+        "arithmetic.js",
+        "core.js",
+        "receptive.js",
+        "receptive.css",
+        "explorables.css",
+    }
+    assert "ddpm_lib/course/claims.py" in names and "ddpm_lib/course/live.py" not in names

@@ -1,8 +1,8 @@
 """The book's Sphinx extension: reads percent chapters, runs them, checks them, and exports them.
 
-One module for each of these: `reader`, `execution`, `numbering`, `claims`, `checks`, `mathematics`,
-`notebooks`, `outputs`, `buttons`, `offline`, `pictures`. This file connects them to Sphinx's events, in the
-order in which they happen.
+One module for each step; this file connects them to Sphinx's events, in the order in which they
+happen. What runs chapters needs no Sphinx, and the tests run them by it as well: `percent`,
+`runnable`, `store` and `running`.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from ddpm_book import (
     claims,
     execution,
     mathematics,
+    notebooks,
     numbering,
     offline,
     outputs,
@@ -38,7 +39,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", numbering.install)  # after every extension's own patches
     app.connect("config-inited", buttons.forget_default_repository)
     app.connect("builder-inited", claims.prepare)
-    app.connect("builder-inited", execution.one_thread_per_kernel)
     app.connect("env-get-outdated", execution.outdated)
     app.connect("env-before-read-docs", execution.execute)
     app.connect("env-purge-doc", claims.purge)
@@ -53,6 +53,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # The theme makes its header buttons at 501.
     app.connect("html-page-context", buttons.offer_notebook, priority=500)
     app.connect("html-page-context", buttons.offer_colab, priority=502)
+    app.connect("build-finished", notebooks.write)
     app.connect("build-finished", offline.drop_second_icons)
     app.connect("build-finished", pictures.reduce)
     app.connect("build-finished", remove_stale_pages)

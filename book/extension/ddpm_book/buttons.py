@@ -16,7 +16,6 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from ddpm_book.execution import script
-from ddpm_book.notebooks import export
 
 
 def repository(folder: Path) -> str | None:
@@ -41,13 +40,9 @@ def forget_default_repository(app: Sphinx, config: Config) -> None:
 def offer_notebook(
     app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: nodes.document | None
 ) -> None:
-    """Write the page's notebook beside its source; the theme then shows its download button."""
-    if doctree is None or not script(app.env, page):
-        return
-    target = Path(app.outdir, "_sources", f"{page}.ipynb")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(export(app, page), encoding="utf-8")
-    context["ipynb_source"] = f"{page}.ipynb"
+    """Let the theme show its button for the chapter's notebook."""
+    if doctree is not None and script(app.env, page):
+        context["ipynb_source"] = f"{page}.ipynb"
 
 
 def offer_colab(
