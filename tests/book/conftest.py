@@ -41,7 +41,7 @@ FIRST = """\
 from ddpm_lib import used
 from ddpm_lib.course.claims import claim
 
-rejects = {"square": used.ONE**2, "0 / 0": float("nan")}
+rejects = {"square": used.OFF**2, "0 / 0": float("nan")}
 claim("eq:double", got=used.ONE + used.ONE, want=2.0, rejects=rejects)
 """
 
@@ -88,6 +88,11 @@ class Book:
     """A folder with a book in it."""
 
     folder: Path
+
+    def copy(self, folder: Path) -> "Book":
+        """The same book, built already, in another folder."""
+        shutil.copytree(self.folder, folder / "book", symlinks=True)
+        return Book(folder / "book")
 
     def build(self) -> subprocess.CompletedProcess[str]:
         """Run what `make book` runs; stderr comes with stdout."""
@@ -146,8 +151,8 @@ def built_book(tmp_path_factory: pytest.TempPathFactory) -> Book:
         "book/intro.md": "# A small book\n\nIts one page.\n",
         "chapters/03_first.py": FIRST,
         "chapters/05_second.py": SECOND,
-        "ddpm_lib/used.py": "from ddpm_lib.deep import ONE\n",
-        "ddpm_lib/deep.py": "ONE = 1.0\n",
+        "ddpm_lib/used.py": "from ddpm_lib.deep import OFF, ONE\n",
+        "ddpm_lib/deep.py": "ONE = 1.0\nOFF = 1.0\n",
         "ddpm_lib/unused.py": "TWO = 2.0\n",
         "book/explorables/figure.js": "export function figure() {}\n",
         "tests/references/05_second.txt": REFERENCE,
@@ -164,5 +169,4 @@ def built_book(tmp_path_factory: pytest.TempPathFactory) -> Book:
 @pytest.fixture
 def book(built_book: Book, tmp_path: Path) -> Book:
     """A copy of the small book, built already, for one test to change."""
-    shutil.copytree(built_book.folder, tmp_path / "book", symlinks=True)
-    return Book(tmp_path / "book")
+    return built_book.copy(tmp_path)

@@ -66,9 +66,12 @@ def remove_stale_pages(app: Sphinx, exception: Exception | None) -> None:
     if exception or app.builder.format != "html":
         return
     kept = {*app.env.found_docs, "index", "genindex", "search"}
+    builds = Path(app.outdir).rglob(".buildinfo")  # this one, and editions in folders below
+    editions = [file.parent for file in builds if file.parent != Path(app.outdir)]
     for path in Path(app.outdir).rglob("*.html"):
         name = path.relative_to(app.outdir).with_suffix("").as_posix()
-        if name not in kept and not name.startswith("_static/"):
+        ours = not any(path.is_relative_to(edition) for edition in editions)
+        if ours and name not in kept and not name.startswith("_static/"):
             path.unlink()
 
 

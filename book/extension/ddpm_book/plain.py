@@ -65,8 +65,7 @@ def _block(text: str, tokens: list[Token], resolve: Resolve) -> str:
         if token.type == "myst_target":
             return ""
         if token.type == "math_block_label":
-            formula = text.rpartition(f"$$ ({token.info})")
-            text = f"{formula[0]}\\tag{{{resolve('number', token.info)}}}\n$$"
+            text = _numbered(text, token.info, resolve("number", token.info))
         if token.type in ("fence", "colon_fence") and token.info.startswith("{"):
             raise ExtensionError(
                 f"the directive {token.info} stands inside a list or a quotation, where it has no "
@@ -81,6 +80,15 @@ def _block(text: str, tokens: list[Token], resolve: Resolve) -> str:
                 link = rf"\[([^\]]+)\]\({re.escape(href)}\)"
                 text = re.sub(link, r"\1", text)
     return text
+
+
+def _numbered(text: str, label: str, number: str) -> str:
+    """The formula's label, behind its end, becomes a tag in it, in a line of its own."""
+    before, last = re.split(rf"\$\$ *\({re.escape(label)}\)", text, maxsplit=1)
+    *lines, line = before.split("\n")
+    indent = line if not line.strip() else ""
+    lines += [line] if line.strip() else []
+    return "\n".join([*lines, f"{indent}\\tag{{{number}}}", f"{indent}$$"]) + last
 
 
 def _directive(name: str, title: str, content: str, resolve: Resolve) -> str:
