@@ -7,7 +7,9 @@ READY := $(if $(filter $(VENV)/bin,$(BIN)),$(VENV)/installed)
 SITE := _build/html
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
-.PHONY: help book serve test lint unit notebooks site references constraints clean
+PARTS := install lint unit notebooks book site
+
+.PHONY: help book serve test weekly $(filter-out book,$(PARTS)) references constraints clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -19,7 +21,19 @@ book: $(READY) ## execute the chapters that changed and build the site; warnings
 serve: ## serve the built site on this machine
 	@cd $(SITE) && echo "http://localhost:8000" && $(abspath $(BIN))/python -m http.server 8000 --bind 127.0.0.1
 
-test: lint unit notebooks book site ## everything that must hold
+test: ## everything that must hold; ends with the minutes of each part
+	@mkdir -p _build && rm -f _build/times; for part in $(PARTS); do \
+	  start=$$(date +%s); $(MAKE) --no-print-directory $$part; result=$$?; \
+	  echo "$$part $$(($$(date +%s) - start))" >> _build/times; \
+	  [ $$result = 0 ] || break; \
+	done; awk '{ printf "%-10s%4d:%02d\n", $$1, $$2 / 60, $$2 % 60; sum += $$2 } \
+	  END { printf "%-10s%4d:%02d\n", "all", sum / 60, sum % 60 }' _build/times; exit $$result
+
+weekly: clean ## the same without any cache, and with what is too dear for every change
+	cache=$$(mktemp -d); XDG_CACHE_HOME=$$cache $(MAKE) test PYTEST="$(PYTEST) -m ''"; \
+	result=$$?; rm -rf $$cache; exit $$result
+
+install: $(READY)
 
 lint: $(READY) ## style, formatting and types
 	$(BIN)/ruff check .
@@ -29,14 +43,14 @@ lint: $(READY) ## style, formatting and types
 unit: $(READY) ## the library, the book's extension, and the project's own files
 	$(PYTEST) --dist worksteal tests --ignore tests/site
 
-notebooks: $(READY) ## run every chapter under nbval and compare the numbers that prose quotes
-	$(PYTEST) --nbval-lax chapters
+notebooks: $(READY) ## run every chapter as its reader gets it; compare the numbers that prose quotes
+	$(PYTEST) --no-loadscope-reorder --nbval-lax chapters
 
-site: book ## open every page in a headless browser
+site: $(READY) ## open every page of the built book in a headless browser
 	$(PYTEST) --dist worksteal -rs tests/site
 
 references: $(READY) ## renew the numbers that nbval compares, and show what changed
-	$(BIN)/python tests/chapter_references.py
+	PYTHONPATH=book/extension:$(PYTHONPATH) $(BIN)/python tests/chapter_references.py
 
 constraints: $(READY) ## write the installed versions into constraints.txt
 	$(BIN)/python -m pip freeze --all --exclude-editable | sed '/^pip==/d; s/+cpu//' > $(VENV)/freeze
