@@ -93,7 +93,9 @@ def posterior_variance(schedule: Schedule, t: Time, u: Time | None = None) -> Te
 
     t, u: one time, or (B,)  ->  () or (B,) float64
     """
-    return posterior_factors(schedule, *_pair(schedule, t, u))[2]
+    t, u = _pair(schedule, t, u)
+    s_squared = schedule.one_minus_alpha_bar
+    return s_squared[u] / s_squared[t] * _beta(schedule, t, u)
 
 
 def posterior(
@@ -246,6 +248,7 @@ def _beta(schedule: Schedule, t: Time, u: Time) -> Tensor:
 def _pair(schedule: Schedule, t: Time, u: Time | None) -> tuple[Time, Time]:
     t = check_times(t, 1, schedule.T)
     u = t - 1 if u is None else check_times(u, 0, schedule.T, "u")
-    if torch.as_tensor(u >= t).any():
+    late = u >= t
+    if late if isinstance(late, bool) else late.any():
         raise ValueError(f"u is earlier than t, got u = {u} and t = {t}")
     return t, u
