@@ -174,7 +174,7 @@ def show_data(args: argparse.Namespace) -> None:
         raise ValueError(f"nothing to download is named {args.name!r}, only: {', '.join(sources)}")
     print(f"downloads are kept in {folder} (the environment variable DDPM_DATA names another)")
     for name, source in sources.items():
-        files = source.sums.split()[1::2]
+        files = list(source.registry)
         if name == args.name:
             for file in files:
                 downloads.fetch(source, file)

@@ -23,6 +23,7 @@ ORDER = [
     "sampling",
     "training",
     "sources",
+    "files",
     "downloads",
     "data",
     "checkpoints",
