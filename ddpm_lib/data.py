@@ -43,6 +43,11 @@ def unscale(x: Tensor) -> Tensor:
     return ((x.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
+def prepare(x: Tensor) -> Tensor:
+    """Pictures as floats in [-1, 1]; points are floats already."""
+    return scale(x) if x.dtype == torch.uint8 else x
+
+
 # Drawn or embedded: no download.
 
 COLORS = {

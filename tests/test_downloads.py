@@ -165,7 +165,7 @@ def test_two_processes_may_fetch_at_once(answers):
     answers.begun = threading.Event()
     code = f"""
 from ddpm_lib.downloads import Source, fetch
-source = Source("toy", ("{answers.url}",), "{SHA}  file.bin")
+source = Source("toy", ("{answers.url}",), {{"file.bin": "{SHA}"}})
 print(len(fetch(source, "file.bin").read_bytes()))
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=-1) as other:
