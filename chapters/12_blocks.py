@@ -21,6 +21,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from ddpm_lib.course.recipes import SMALL_DIGITS
+from ddpm_lib.named.digits import MNIST
 from ddpm_lib.networks.embedding import Ignore
 from ddpm_lib.networks.unet import ResidualBlock
 from ddpm_lib.plotting import GRAY, MODEL, NOISE, style
@@ -93,10 +95,10 @@ plt.show()
 # %%
 # The budget. With device = "cpu" it is the small one, everywhere.
 device = "cuda" if torch.cuda.is_available() else "cpu"
-dataset, steps = (
-    ("mnist", 500)  # about 40 TFLOP in all
+system, steps = (
+    (MNIST, 500)  # about 40 TFLOP in all
     if device != "cpu"
-    else ("small_digits", 40)  # 0.3 TFLOP
+    else (SMALL_DIGITS, 40)  # 0.3 TFLOP
 )
 
 # %% [markdown]
@@ -415,7 +417,7 @@ from ddpm_lib import data, diffusion, recipes
 from ddpm_lib.schedules import cosine
 
 schedule = cosine()
-examples = recipes.examples(recipes.find(dataset))
+examples = recipes.examples(system)
 pictures = data.scale(examples.train[:1000])
 
 # %% tags=["claim"]
@@ -1074,7 +1076,7 @@ with torch.no_grad():
 # Here is the network that the coming chapters train: two levels of 24 and 48 channels, one block a level, attention at the bottom. Each row is what a part hands on, and how many parameters the part holds.
 
 # %% tags=["nbval-check-output"]
-plan = recipes.build(recipes.find("small_digits")).network
+plan = recipes.build(SMALL_DIGITS).network
 rows = []
 
 
@@ -1110,8 +1112,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from ddpm_lib import runs
 
-recipe = recipes.find("small_digits")
-model, _ = runs.once(recipe)
+model, _ = runs.once(SMALL_DIGITS)
 called = []
 hook = register_module_forward_pre_hook(lambda m, _: called.append(m))
 model.denoise(torch.randn(1, 1, 8, 8), 1)
@@ -1157,7 +1158,7 @@ def all_layers(x_t, t):
 # %% tags=["claim"]
 torch.manual_seed(21)
 t = 450
-unseen = data.scale(recipes.examples(recipe).test)
+unseen = data.scale(recipes.examples(SMALL_DIGITS).test)
 draws = (
     unseen[torch.randint(len(unseen), (20_000,))].flatten(1).double()
 )

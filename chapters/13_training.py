@@ -21,14 +21,15 @@ import matplotlib.pyplot as plt
 import torch
 
 from ddpm_lib import recipes, runs
+from ddpm_lib.course.recipes import SMALL_DIGITS
+from ddpm_lib.named.digits import MNIST
 from ddpm_lib.plotting import DATA, GRAY, MODEL, NOISE, style
 
 style()
 # The budget. With device = "cpu" it is the small one, everywhere.
 device = "cuda" if torch.cuda.is_available() else "cpu"
-name = "mnist" if device != "cpu" else "small_digits"
+recipe = MNIST if device != "cpu" else SMALL_DIGITS
 
-recipe = recipes.find(name)
 model, about = runs.once(recipe, torch.device(device))
 
 rows = about["losses_by_time"]
@@ -72,6 +73,7 @@ from textwrap import dedent
 
 from ddpm_lib import diffusion
 from ddpm_lib.networks.unet import UNet
+from ddpm_lib.settings import to_json
 from ddpm_lib.training import (
     Run,
     Settings,
@@ -79,7 +81,7 @@ from ddpm_lib.training import (
     training_steps,
 )
 
-digits = recipes.examples(recipes.find("small_digits"))
+digits = recipes.examples(SMALL_DIGITS)
 pixels, held_out = digits.train, digits.test  # (N, 1, 8, 8) uint8
 schedule = recipes.build(recipe).schedule
 T = schedule.T
@@ -214,7 +216,7 @@ def show(values, indent=""):
             show(value, indent + "  ")
 
 
-show(recipes.to_json(recipe))
+show(to_json(recipe))
 
 # %% [markdown]
 # On the CPU that is a UNet with 24 and 48 channels and one residual block a level, 2000 steps with 64 pictures each. How long did it take where this page was made?
@@ -283,7 +285,7 @@ def seeded(seed):
     return torch.Generator().manual_seed(seed)
 
 
-seen, unseen = recipes.prepare(pixels), recipes.prepare(held_out)
+seen, unseen = scale(pixels), scale(held_out)
 d = seen[0].numel()
 
 

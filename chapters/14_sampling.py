@@ -23,6 +23,9 @@ import matplotlib.pyplot as plt
 import torch
 
 from ddpm_lib import diffusion, recipes, runs
+from ddpm_lib.course.recipes import SMALL_DIGITS
+from ddpm_lib.data import scale
+from ddpm_lib.named.digits import MNIST
 from ddpm_lib.plotting import DATA, GRAY, NOISE, grid, style
 from ddpm_lib.sampling import ddim, ddpm, denoiser, sample, strided
 from ddpm_lib.schedules import linear
@@ -30,9 +33,9 @@ from ddpm_lib.schedules import linear
 style()
 # The budget. With device = "cpu" it is the small one, everywhere.
 device = "cuda" if torch.cuda.is_available() else "cpu"
-recipe = "mnist" if device != "cpu" else "small_digits"
+recipe = MNIST if device != "cpu" else SMALL_DIGITS
 
-model, about = runs.once(recipes.find(recipe), torch.device(device))
+model, about = runs.once(recipe, torch.device(device))
 schedule, T, shape = (
     model.schedule,
     model.schedule.T,
@@ -349,8 +352,8 @@ claim(
 
 # %% tags=["nbval-check-output"]
 examples = recipes.examples(model.recipe)
-train = recipes.prepare(examples.train)
-test = recipes.prepare(examples.test[:179]).to(device)
+train = scale(examples.train)
+test = scale(examples.test[:179]).to(device)
 
 
 @torch.no_grad()
@@ -1102,8 +1105,8 @@ from ddpm_lib.course.explore import explorable
 from ddpm_lib.course.quantization import quantize
 
 small = model  # of 8 x 8 pixels: the page can carry it
-if recipe != "small_digits":
-    small, _ = runs.once(recipes.find("small_digits"))
+if recipe != SMALL_DIGITS:
+    small, _ = runs.once(SMALL_DIGITS)
 chance = torch.Generator().manual_seed(1)
 *_, sixteen = sample(
     ddim(),

@@ -23,19 +23,19 @@ import torch
 
 from ddpm_lib import data, diffusion, evaluation, recipes, runs
 from ddpm_lib.course.claims import claim, mean
+from ddpm_lib.course.recipes import SMALL_DIGITS
 from ddpm_lib.evaluation import Moments, frechet_distance, moments
+from ddpm_lib.named.digits import MNIST
 from ddpm_lib.plotting import DATA, GRAY, MODEL, NOISE, grid, style
 
 # The budget. With device = "cpu" it is the small one, everywhere.
 device = "cuda" if torch.cuda.is_available() else "cpu"
-name, n = ("mnist", 4800) if device != "cpu" else ("small_digits", 600)
+recipe, n = (MNIST, 4800) if device != "cpu" else (SMALL_DIGITS, 600)
 
 style()
-model, about = runs.once(recipes.find(name), torch.device(device))
+model, about = runs.once(recipe, torch.device(device))
 examples = recipes.examples(model.recipe)
-train, test = (
-    recipes.prepare(x) for x in (examples.train, examples.test)
-)
+train, test = (data.scale(x) for x in (examples.train, examples.test))
 parts = [
     list(recipes.walk(model, n // 3, seed))[-1].cpu()
     for seed in (1, 2, 3)

@@ -7,7 +7,6 @@ restore(run, load("digits.safetensors"))
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from ddpm_lib.files import replace
 from ddpm_lib.training import Record, Run, Settings
 
 FORMAT = "ddpm_lib checkpoint 1"  # the key in the header; its value is a digest and JSON
@@ -87,32 +87,9 @@ def save(run: Run, path: str | Path, about: Any = None) -> None:
     facts = json.dumps({"step": run.step, "settings": asdict(run.settings), "about": about})
     header = {FORMAT: _digest(facts, tensors) + facts}
     try:
-        replace(Path(path), safetensors.torch.save(tensors, header))
+        replace(path, safetensors.torch.save(tensors, header))
     except OSError as error:
         raise OSError(f"step {run.step} is not saved: {error}") from error
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a file so that at every instant, also of a power cut, its name has the old or the new.
-
-    The name of the temporary file is fixed: what a kill leaves of it, the next writing overwrites.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)  # after a failure; on a full disk, it is in the way
-    if hasattr(os, "O_DIRECTORY"):  # not on Windows: the new name itself survives a power cut
-        directory = os.open(path.parent, os.O_DIRECTORY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
 
 
 def load(path: str | Path) -> Checkpoint:

@@ -43,6 +43,11 @@ def unscale(x: Tensor) -> Tensor:
     return ((x.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
 
 
+def prepare(x: Tensor) -> Tensor:
+    """Pictures as floats in [-1, 1]; points are floats already."""
+    return scale(x) if x.dtype == torch.uint8 else x
+
+
 # Drawn or embedded: no download.
 
 COLORS = {
@@ -225,10 +230,7 @@ def _picture(file: Path, size: int) -> NDArray[np.uint8] | Exception:
         if image.has_transparency_data:  # the hidden colors are arbitrary: put it on white
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image.convert("RGBA"))
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        square = image.convert("RGB").crop((left, top, left + side, top + side))
-        return np.array(square.resize((size, size), Image.Resampling.BICUBIC))
+        return np.array(ImageOps.fit(image.convert("RGB"), (size, size)))
     except Exception as error:  # a damaged file can make a decoder raise anything
         return error
 

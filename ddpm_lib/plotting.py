@@ -11,7 +11,6 @@ import base64
 import html
 import io
 import math
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
+
+from ddpm_lib.files import replace
 
 # What a color means, in every figure (from Okabe & Ito's palette, made for all kinds of eyes).
 DATA = "#0072B2"  # blue
@@ -123,7 +124,7 @@ def gif(
     """
     film, _ = _film(frames, scale_range)
     zoom = max(1, 256 // film.shape[2])
-    return _write(path, _encode(film.repeat(zoom, 1).repeat(zoom, 2), ".gif", fps, hold))
+    return replace(path, _encode(film.repeat(zoom, 1).repeat(zoom, 2), ".gif", fps, hold))
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def save(figure: Figure, path: str | Path) -> Path:
     """Write the figure as PNG, whole or not at all; missing folders are made."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", facecolor="white")
-    return _write(path, buffer.getvalue())
+    return replace(path, buffer.getvalue())
 
 
 def to_pixels(images: Array, scale_range: Range = (-1, 1)) -> tuple[Pixels, float]:
@@ -230,19 +231,6 @@ def _encode(film: Pixels, extension: str, fps: float, hold: float) -> bytes:
     return iio.imwrite(
         "<bytes>", film, extension=extension, plugin="pillow", is_batch=True, **timing
     )
-
-
-def _write(path: str | Path, data: bytes) -> Path:
-    """Put the file in place whole or not at all; missing folders are made."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(data)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
 
 
 def _columns(N: int, rows: int | None = None) -> int:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -24,47 +24,9 @@ from torch import Tensor, nn
 from ddpm_lib import diffusion
 from ddpm_lib.diffusion import Network, Parameterization
 from ddpm_lib.schedules import Schedule
+from ddpm_lib.settings import Settings
 
-KINDS = {int: "a whole number", float: "a number", bool: "True or False"}
 BINS = 20  # of times, for the losses by time
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train: numbers and switches, so that a checkpoint can hold them as JSON."""
-
-    steps: int = 2000
-    batch: int = 64  # pictures for one step, over all devices
-    learning_rate: float = 2e-3  # at its highest
-    warmup: int = 50  # steps until it is there
-    final: float = 0.0  # the part of it that is left at the end; 1 keeps it constant
-    clip: float = 1.0  # longest gradient; math.inf for any
-    ema: float = 0.999  # memory of the averaged weights; 0 for none
-    seed: int = 0
-    accumulate: int = 1  # parts in which a batch is computed, where memory is short
-    bfloat16: bool = False  # for the network's products; its weights and the loss stay as they are
-    channels_last: bool = False  # quicker for convolutions, slower for GroupNorm on a CPU
-    compile: bool = False  # a minute at the start, for a gain on a GPU
-
-    def __post_init__(self) -> None:
-        for field in fields(self):  # what JSON holds need not be what is meant
-            value, kind = getattr(self, field.name), type(field.default)
-            fits = isinstance(value, int | float if kind is float else kind)
-            if not fits or isinstance(value, bool) != (kind is bool):
-                raise TypeError(f"{field.name} is {KINDS[kind]}, got {value!r}")
-        for name in ("steps", "batch", "learning_rate", "clip", "accumulate"):
-            if not getattr(self, name) > 0:  # also for NaN
-                raise ValueError(
-                    f"{name} is above 0, got {getattr(self, name)}, with which nothing is learned"
-                    + (": math.inf lets gradients have any length" if name == "clip" else "")
-                )
-        for name, high in (("warmup", math.inf), ("final", 1), ("ema", 1)):
-            if not 0 <= getattr(self, name) <= high:
-                raise ValueError(f"{name} lies in 0..{high}, got {getattr(self, name)}")
-
-    @property
-    def layout(self) -> torch.memory_format:
-        return torch.channels_last if self.channels_last else torch.contiguous_format
 
 
 class Run:
@@ -76,7 +38,8 @@ class Run:
     def __init__(self, network: nn.Module, settings: Settings) -> None:
         device = next(network.parameters()).device
         self.settings = settings
-        self.network = network.train().to(memory_format=settings.layout)  # type: ignore[call-overload]
+        layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+        self.network = network.train().to(memory_format=layout)  # type: ignore[call-overload]
         self.average = deepcopy(network).eval().requires_grad_(False)
         self.optimizer = torch.optim.Adam(network.parameters(), fused=True)
         # What picks pictures and times lives on the CPU, so that no step waits for a device.

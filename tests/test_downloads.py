@@ -67,7 +67,7 @@ SHA = hashlib.sha256(BODY).hexdigest()
 
 
 def source(*mirrors: str) -> downloads.Source:
-    return downloads.Source("toy", mirrors, f"{SHA}  file.bin\n{'0' * 64}  other.bin")
+    return downloads.Source("toy", mirrors, {"file.bin": SHA, "other.bin": "0" * 64})
 
 
 def nothing_left(folder: Path) -> bool:
@@ -165,7 +165,7 @@ def test_two_processes_may_fetch_at_once(answers):
     answers.begun = threading.Event()
     code = f"""
 from ddpm_lib.downloads import Source, fetch
-source = Source("toy", ("{answers.url}",), "{SHA}  file.bin")
+source = Source("toy", ("{answers.url}",), {{"file.bin": "{SHA}"}})
 print(len(fetch(source, "file.bin").read_bytes()))
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=-1) as other:
@@ -203,7 +203,7 @@ def test_the_files_of_mnist_are_read(answers, monkeypatch, load):
         "t10k-labels-idx1-ubyte.gz": idx(9 - labels),
     }
     answers.update({f"/{name}": (200, body, None) for name, body in files.items()})
-    sums = "\n".join(f"{hashlib.sha256(body).hexdigest()}  {name}" for name, body in files.items())
+    sums = {name: hashlib.sha256(body).hexdigest() for name, body in files.items()}
     monkeypatch.setattr(data, load.__name__.upper(), downloads.Source("toy", (answers.url,), sums))
     train, test = load(), load(test=True)
     assert (train.pixels.numpy() == images[:, None]).all() and train.pixels.dtype == torch.uint8
@@ -224,7 +224,7 @@ def test_the_records_of_cifar10_are_read_without_unpickling(answers, monkeypatch
             archive.addfile(info, io.BytesIO(part.astype(np.uint8).tobytes()))
     body = buffer.getvalue()
     answers["/cifar-10-binary.tar.gz"] = (200, body, None)
-    sums = f"{hashlib.sha256(body).hexdigest()}  cifar-10-binary.tar.gz"
+    sums = {"cifar-10-binary.tar.gz": hashlib.sha256(body).hexdigest()}
     monkeypatch.setattr(data, "CIFAR10", downloads.Source("toy", (answers.url,), sums))
     train, test = data.cifar10(), data.cifar10(test=True)
     assert train.pixels.shape == (10, 3, 32, 32) and test.pixels.shape == (2, 3, 32, 32)
@@ -236,8 +236,7 @@ def test_the_records_of_cifar10_are_read_without_unpickling(answers, monkeypatch
 
 def test_every_source_has_sums_and_several_mirrors():
     for known in downloads.SOURCES:
-        lines = [line.split() for line in known.sums.strip().splitlines()]
-        assert all(len(sha256) == 64 and int(sha256, 16) for sha256, _ in lines)
+        assert all(len(sha256) == 64 and int(sha256, 16) for sha256 in known.registry.values())
         assert len(known.mirrors) >= 2 and all(mirror.endswith("/") for mirror in known.mirrors)
 
 

@@ -21,7 +21,9 @@ import traitlets
 
 from ddpm_lib import bound, plotting, recipes
 from ddpm_lib.course import live, panels
+from ddpm_lib.course.recipes import SMALL_DIGITS
 from ddpm_lib.diffusion import Prediction, signal_and_noise
+from ddpm_lib.named.points import RING
 from ddpm_lib.recipes import Model
 from ddpm_lib.schedules import cosine, linear
 from ddpm_lib.training import BINS, Record
@@ -49,7 +51,7 @@ def denoise():
 
 @pytest.fixture
 def model(denoise):
-    recipe = recipes.find("small_digits")
+    recipe = SMALL_DIGITS
     return Model(recipe, SCHEDULE, denoise, torch.device("cpu"), torch.nn.Identity())
 
 
@@ -328,7 +330,7 @@ def test_a_picture_that_cannot_be_drawn_is_told_too(panel, monkeypatch):
 
 
 def test_points_are_refused(model):
-    model = model._replace(recipe=recipes.find("ring"))
+    model = model._replace(recipe=RING)
     with pytest.raises(ValueError, match=r"shows pictures, and recipe ring is about \(2,\)"):
         panels.sampling(model)
 

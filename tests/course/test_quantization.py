@@ -6,11 +6,12 @@ from torch import nn
 
 from ddpm_lib import recipes
 from ddpm_lib.course.quantization import dequantize, quantize
+from ddpm_lib.course.recipes import SMALL_DIGITS
 
 
 @pytest.fixture(scope="module")
 def network():
-    network = recipes.build(recipes.find("small_digits")).network
+    network = recipes.build(SMALL_DIGITS).network
     generator = torch.Generator().manual_seed(1)
     for parameter in network.parameters():  # some begin at zero
         parameter.data += 0.05 * torch.randn(parameter.shape, generator=generator)

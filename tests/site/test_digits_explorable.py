@@ -23,6 +23,7 @@ from ddpm_lib import data, diffusion, recipes, sampling
 from ddpm_lib.course import explore
 from ddpm_lib.course.explore import explorable
 from ddpm_lib.course.quantization import dequantize, quantize
+from ddpm_lib.course.recipes import SMALL_DIGITS
 from ddpm_lib.networks import embedding, unet
 from ddpm_lib.schedules import cosine
 
@@ -271,7 +272,7 @@ def test_the_network(layer, twin, t):
 @pytest.mark.parametrize(
     "build",
     [
-        lambda: recipes.build(recipes.find("small_digits")).network,
+        lambda: recipes.build(SMALL_DIGITS).network,
         lambda: unet.UNet(widths=(8, 12, 16), blocks=2, attention=(1, -1)),
     ],
     ids=["of the course", "deeper"],
@@ -577,7 +578,7 @@ def test_the_chapter_draws_the_pictures_of_its_own_weights(new_page, modules):
         pytest.skip(f"there is no {PAGE}: run `make book` first")
     values = re.search(r'^mount\("\S+", digits, (.*)\);$', PAGE.read_text("utf-8"), re.M)[1]
     weights = json.loads(values)["weights"]
-    network = recipes.build(recipes.find("small_digits")).network
+    network = recipes.build(SMALL_DIGITS).network
     network.load_state_dict(dequantize(unpacked(weights)), strict=False)
     network = as_in_the_page(network)
     for change in ({"n": 50}, {"sampler": "ddpm", "n": 50}):
