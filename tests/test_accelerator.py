@@ -34,7 +34,7 @@ PIXELS = data.digits().pixels[:200]
 
 @pytest.fixture
 def gpu():
-    with accelerator.simulated(training._send, diffusion._send) as gpu:
+    with accelerator.simulated(diffusion.send) as gpu:
         yield gpu
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
-from ddpm_lib import diffusion, recipes, runs, sampling, training
+from ddpm_lib import diffusion, recipes, runs, sampling
 from ddpm_lib.course import panels
 
 SWITCH = """\
@@ -88,7 +88,7 @@ def test_a_chapter_runs_on_an_accelerator(chapter, monkeypatch):
     monkeypatch.setattr(runs, "once", once)
     monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
     scope = {"__name__": "__main__"}
-    with accelerator.simulated(diffusion._send, training._send) as gpu:
+    with accelerator.simulated(diffusion.send) as gpu:
         for module in (sampling, recipes, panels):
             monkeypatch.setattr(module, "sample", counted(gpu))
         for i, cell in enumerate(cells(chapter)):
