@@ -184,7 +184,7 @@ def noise_for(randn: Randn, like: Tensor) -> Tensor:
     z = randn(like.shape)
     if z.shape != like.shape:
         raise ValueError(f"randn returns the shape {tuple(like.shape)}, got {tuple(z.shape)}")
-    return z.to(like)
+    return send(z.to(like.dtype), like.device)
 
 
 # At the boundary

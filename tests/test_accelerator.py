@@ -34,7 +34,7 @@ PIXELS = data.digits().pixels[:200]
 
 @pytest.fixture
 def gpu():
-    with accelerator.simulated(training._send, diffusion._send) as gpu:
+    with accelerator.simulated(diffusion.send) as gpu:
         yield gpu
 
 
@@ -48,6 +48,11 @@ def started(device, loss=diffusion.loss, **settings):
 
 def denoiser(schedule=S):
     return sampling.denoiser(schedule, UNet(1, [8, 16], blocks=1).to("gpu"), EPS)
+
+
+def model():
+    recipe, device = recipes.find("digits"), torch.device("gpu")
+    return recipes.Model(recipe, S, denoiser(), device, nn.Module())
 
 
 def weights(run):
@@ -178,6 +183,23 @@ def test_a_training_waits_for_nothing_and_gives_the_weights_of_the_cpu(gpu):
     assert torch.allclose(weights(run), weights(expected), atol=1e-6)
 
 
+def test_the_losses_by_time_wait_only_when_they_are_read(gpu):
+    by_time = training.LossesByTime(S.T, torch.device("gpu"))
+    _, records = started("gpu", loss=by_time.loss, accumulate=2)
+    with undisturbed(gpu):
+        list(records)
+    assert any(loss is not None for loss in by_time.read())
+
+
+def test_a_monitor_waits_now_and_then(gpu, monkeypatch):
+    pytest.importorskip("ipywidgets")
+    monkeypatch.setattr(panels, "OFTEN", 3600)  # its sentence needs the loss, twice a second
+    by_time = training.LossesByTime(S.T, torch.device("gpu"))
+    _, records = started("gpu", loss=by_time.loss, steps=8)
+    with undisturbed(gpu):
+        list(panels.monitor(records, 160, by_time))
+
+
 @pytest.mark.parametrize("step", [sampling.ddim(0.5), sampling.ddpm(), sampling.heun()])
 def test_a_sampling_step_waits_for_nothing(gpu, step):
     denoise, x_T = denoiser(), torch.randn(4, 1, 8, 8, device="gpu")
@@ -234,12 +256,18 @@ def test_building_leaves_the_random_numbers_as_they_were(gpu):
     assert not [path for path in sources if "torch.manual_seed(" in path.read_text()]
 
 
+@pytest.mark.parametrize("walk", [recipes.walk, panels._samples])
+def test_a_walk_of_a_model_waits_once(gpu, walk):
+    """For the noise where it begins, which a seed draws on the CPU."""
+    options = {"seed": 0, "steps": 4} | ({"eta": 0.5} if walk is panels._samples else {})
+    with undisturbed(gpu):
+        for _ in walk(model(), 4, **options):
+            gpu.clock += 1
+
+
 def test_panels_and_pictures(gpu):
     pytest.importorskip("ipywidgets")
-    recipe, network = recipes.find("digits"), UNet(1, [8, 16], blocks=1).to("gpu")
-    denoise = sampling.denoiser(S, network, EPS)
-    model = recipes.Model(recipe, S, denoise, torch.device("gpu"), nn.Module())
-    panels.sampling(model, n=4, frames=(1, 2))
+    panels.sampling(model(), n=4, frames=(1, 2))
     x = torch.rand(4, 1, 8, 8, device="gpu")
     panels.schedules(x, frames=(10,))
     claims.claim("eq:none", got=x, want=x, rejects={"twice": 2 * x})
