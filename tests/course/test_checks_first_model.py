@@ -53,7 +53,7 @@ def test_stride(capsys):
 
     with pytest.raises(Mistake, match="forgets x_t"):
         check.stride(anew)
-    with pytest.raises(Mistake, match="not for .*, 120, 0"):
+    with pytest.raises(Mistake, match=r"not for .*, 120, 0"):
         check.stride(lambda x, e, z, t, u: stride(x, e, z, t, u) + 7.5 * (u == 0))
 
 

@@ -26,11 +26,11 @@ def numbers(result: Any) -> Numbers:
     """A number, a tensor, or a list of these, as tensors."""
     if isinstance(result, Tensor):
         return [result.detach()]
-    if isinstance(result, list | tuple) and any(getattr(part, "ndim", 0) for part in result):
-        return [tensor for part in result for tensor in numbers(part)]
+    if isinstance(result, list | tuple):
+        if any(getattr(part, "ndim", 0) for part in result):
+            return [tensor for part in result for tensor in numbers(part)]
+        result = [part.detach() if isinstance(part, Tensor) else part for part in result]
     try:
-        if isinstance(result, list | tuple):
-            result = [float(part) for part in result]
         return [torch.as_tensor(result, dtype=torch.float64)]
     except (TypeError, ValueError, RuntimeError) as error:
         raise Mistake("The answer is a number or a tensor, got {got!r}.", got=result) from error

@@ -11,7 +11,7 @@ from ddpm_lib.course.checks import Exercise, given, uniform, whole
 
 two_hundred = Exercise(
     name="schedules.two_hundred",
-    see="A sum in the place of a product",
+    see="A sum in place of a product",
     right=0.1004,
     wrong={
         "You left out beta_1: the average of the first and the last beta counts.": 0.1005,
