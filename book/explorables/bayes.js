@@ -1,7 +1,29 @@
 // Chapter 4: what x_0 and x_t say about x_u in between, and what they say together.
 
-import { button, curve, draggable, element, format, liveSentence, note, plot, point, slider, symbol } from "./core.js";
+import { button, curve, draggable, format, note, plot, point, slider } from "./core.js";
+import { element } from "./elements.js";
 import { alphaBar, linearBeta, posterior, snr } from "./schedules.js";
+import { liveSentence, question, say, tell } from "./words.js";
+
+const WORDS = {
+  plot: "prior, likelihood and posterior",
+  across: "$x_u$",
+  up: "density, posterior's peak = 1",
+  x_0: " $x_0$", // beside the point that it names
+  x_t: " $x_t$",
+  prior: "prior, from $x_0$",
+  likelihood: "likelihood, of $x_t$",
+  posterior: "posterior",
+  now: "seen at $t$",
+  back: "look back to $u$",
+  oneStep: "One step: $u$ = $t$ − 1",
+  says: "{mean} ± {std}",
+  all: "From $t$ = {t} back to $u$ = {u}: $x_0$ says {prior}, $x_t$ says {likelihood}, together they say {together}.",
+  equal: "Both pull equally; the SNR is {earlier} at $u$ and {later} at $t$.",
+  pulls: "$x_0$ pulls with {start} %, $x_t$ with {end} %; the SNR is {earlier} at $u$ and {later} at $t$.",
+  question:
+    "For $t$ = 500, at which $u$ do $x_0$ and $x_t$ pull equally, and how do the two signal-to-noise ratios (SNR) compare there? After one step, how much does $x_0$ still matter?",
+};
 
 const AXIS = [-3, 3];
 const REACH = 2.5; // of the handles, so that their names stay on the plot
@@ -54,9 +76,9 @@ export function bayes(stage, { T, beta_1, beta_T, ...start }) {
 /** The three densities over x_u, and x_0 and x_t to drag below them. */
 function densities(model, state, change) {
   const area = plot({
-    name: "prior, likelihood and posterior",
-    x: { range: AXIS, label: [symbol("x", "u")] },
-    y: { range: [-0.45, 1.05], label: ["density, posterior's peak = 1"] },
+    name: WORDS.plot,
+    x: { range: AXIS, label: WORDS.across },
+    y: { range: [-0.45, 1.05], label: WORDS.up },
     height: 320,
   });
   const middle = curve(area, "mark", []);
@@ -64,26 +86,25 @@ function densities(model, state, change) {
   const likelihood = curve(area, "noise", []);
   const product = curve(area, "together", []);
   const peak = point(area, "together", [0, 1]);
-  const handle = (name, kind, index) => {
+  const handle = (name, kind) => {
     const at = (value) => [value, LANES[name]];
     const onMove = ([x]) => change({ [name]: Math.min(Math.max(x, -REACH), REACH) });
     const look = { kind, along: "x", grip: "point", step: 0.05, position: at(state[name]), onMove };
-    const move = draggable(area, { ...look, name: `x_${index}` });
-    const label = note(area, kind, at(state[name]), " ", symbol("x", index));
+    const move = draggable(area, { ...look, name });
+    const label = note(area, kind, at(state[name]), ...say(WORDS[name]));
     return () => {
       move(at(state[name]), format(state[name]));
       label([state[name] + 0.04, LANES[name]]);
     };
   };
-  const handles = [handle("x_0", "data", "0"), handle("x_t", "noise", "t")];
-  const key = (kind, ...text) => {
+  const handles = [handle("x_0", "data"), handle("x_t", "noise")];
+  const key = (kind, template) => {
     const sample = element("line", { class: `ex-curve ex-${kind}`, x1: 0, x2: 34, y1: 4, y2: 4 });
     const icon = element("svg", { "aria-hidden": "true", viewBox: "0 0 34 8" }, sample);
-    return element("span", { class: "ex-key" }, icon, element("span", {}, ...text));
+    return element("span", { class: "ex-key" }, icon, element("span", {}, ...say(template)));
   };
   const keys = element("div", { class: "ex-keys" });
-  keys.append(key("data", "prior, from ", symbol("x", "0")));
-  keys.append(key("noise", "likelihood, of ", symbol("x", "t")), key("together", "posterior"));
+  keys.append(key("data", WORDS.prior), key("noise", WORDS.likelihood), key("together", WORDS.posterior));
   const draw = ({ together, ...apart }) => {
     const unit = together.variance;
     prior(bell(apart.prior, unit));
@@ -102,19 +123,19 @@ function densities(model, state, change) {
 /** The sliders of the two times, and the button that makes them neighbors. */
 function times({ T }, state, change) {
   const now = slider({
-    label: ["seen at ", symbol("t")],
+    label: WORDS.now,
     range: [2, T],
     step: 1,
     onInput: (t) => change({ t }),
   });
   const back = slider({
-    label: ["look back to ", symbol("u")],
+    label: WORDS.back,
     range: [1, T - 1],
     step: 1,
     onInput: (u) => change({ u }),
   });
   const step = button("", () => change({ u: state.t - 1 }));
-  step.append("One step: ", symbol("u"), " = ", symbol("t"), " − 1");
+  step.append(...say(WORDS.oneStep));
   const draw = () => {
     now.set(state.t, `${state.t}`);
     back.set(state.u, `${state.u}`);
@@ -122,39 +143,24 @@ function times({ T }, state, change) {
   return { node: element("div", {}, now.node, back.node, step), draw };
 }
 
-/** The question, and a sentence on who says what. */
+/** Two sentences on who says what, and the question. */
 function words(model, state) {
   const sentence = liveSentence();
-  const question = element("p", { class: "ex-question" });
-  question.append("For ", symbol("t"), " = 500, at which ", symbol("u"), " do ", symbol("x", "0"));
-  question.append(" and ", symbol("x", "t"), " pull equally, and how do the two signal-to-noise ");
-  question.append("ratios (SNR) compare there? After one step, how much does ", symbol("x", "0"));
-  question.append(" still matter?");
-  const draw = (said) => sentence.say(...verdict(model, state, said));
-  return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
+  const draw = (said) => sentence.show(...verdict(model, state, said));
+  return { node: element("div", { class: "ex-words" }, sentence.node, question(WORDS.question)), draw };
 }
 
 function verdict({ snr }, { t, u }, { prior, likelihood, together, pull }) {
-  const says = ({ mean, variance }) => `${format(mean)} ± ${format(Math.sqrt(variance))}`;
+  const says = ({ mean, variance }) =>
+    tell(WORDS.says, { mean: format(mean), std: format(Math.sqrt(variance)) });
+  const said = { prior: says(prior), likelihood: says(likelihood), together: says(together) };
+  const share = (value) => (value < 10 ? value.toFixed(1) : value.toFixed(0));
   const percent = 100 * pull;
-  const equal = Math.abs(percent - 50) < 0.5;
-  const share = (value) => `${value < 10 ? value.toFixed(1) : value.toFixed(0)} %`;
+  const ratios = { earlier: format(snr[u]), later: format(snr[t]) };
   return [
-    "From ",
-    symbol("t"),
-    ` = ${t} back to `,
-    symbol("u"),
-    ` = ${u}: `,
-    symbol("x", "0"),
-    ` says ${says(prior)}, `,
-    symbol("x", "t"),
-    ` says ${says(likelihood)}, together they say ${says(together)}. `,
-    ...(equal ? ["Both pull equally" ] : [symbol("x", "0"), ` pulls with ${share(percent)}, `]),
-    ...(equal ? [] : [symbol("x", "t"), ` with ${share(100 - percent)}`]),
-    `; the SNR is ${format(snr[u])} at `,
-    symbol("u"),
-    ` and ${format(snr[t])} at `,
-    symbol("t"),
-    ".",
+    say(WORDS.all, { t, u, ...said }),
+    Math.abs(percent - 50) < 0.5
+      ? say(WORDS.equal, ratios)
+      : say(WORDS.pulls, { start: share(percent), end: share(100 - percent), ...ratios }),
   ];
 }

@@ -1,4 +1,4 @@
-// The parts that explorables are made of: elements, numbers, typography, controls, pictures, plots.
+// The parts that explorables are made of: numbers, controls, pictures, plots.
 //
 // A part is made once and later told its new value, by the function that it is returned with. It
 // keeps no other state: what is shown belongs to the explorable.
@@ -7,26 +7,15 @@
 // script. So a module imports from "./module.js" only, in one line, exports functions and constants
 // only, and has no name that another has.
 
-// ----------------------------------------------------------------------------------------- elements
+import { element, place } from "./elements.js";
+import { say, tell } from "./words.js";
 
-const SVG_TAGS = new Set(["svg", "g", "path", "line", "circle", "rect", "text"]);
+const PICTURE_WORDS = {
+  gray: "{name}; {low} is black, {high} is white",
+  shades: "{name}; clear is {low}, full color is {high}",
+};
 
-/** An HTML or SVG element; an attribute that is a function listens to the event of its name. */
-export function element(tag, attributes = {}, ...children) {
-  const node = SVG_TAGS.has(tag)
-    ? document.createElementNS("http://www.w3.org/2000/svg", tag)
-    : document.createElement(tag);
-  node.append(...children);
-  return place(node, attributes);
-}
-
-function place(node, attributes) {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") node.addEventListener(name, value);
-    else node.setAttribute(name, value);
-  }
-  return node;
-}
+// -------------------------------------------------------------------------------------- on the page
 
 /** Put what `build(stage, data, alt)` makes in place of each still picture with this key, and its alt. */
 export function mount(key, build, data) {
@@ -95,35 +84,6 @@ const fraction = (value, [low, high]) => (value - low) / (high - low);
 const between = (part, [low, high]) => low + part * (high - low);
 const clamp = (value, [low, high]) => Math.min(Math.max(value, low), high);
 
-// --------------------------------------------------------------------------------------- typography
-
-/** A symbol of the page with its index, such as x_t. */
-export function symbol(name, index = "") {
-  return element("span", { class: "ex-symbol" }, element("i", {}, name), element("sub", {}, index));
-}
-
-/** A square root over its content. */
-export function root(...content) {
-  return element("span", { class: "ex-root" }, "√", element("span", {}, ...content));
-}
-
-/** A sentence about the current setting: at once for the eye, and for the ear when it rests. */
-export function liveSentence() {
-  // A live region that changed with every pixel of a drag would be read out without end.
-  const seen = element("p", { "aria-hidden": "true" });
-  const heard = element("p", { class: "ex-unseen", "aria-live": "polite" });
-  let rest;
-  const say = (...parts) => {
-    const hear = () => (heard.textContent = seen.textContent);
-    seen.replaceChildren(...parts);
-    clearTimeout(rest);
-    // What stands there before the figure is on the page is not read out, only found.
-    if (heard.isConnected) rest = setTimeout(hear, 500);
-    else hear();
-  };
-  return { node: element("div", { class: "ex-sentence" }, seen, heard), say };
-}
-
 // ----------------------------------------------------------------------------------------- controls
 
 // On what has the focus: JupyterLab keeps its hands off arrow keys and Enter, which else go to cells.
@@ -150,7 +110,7 @@ export function choice({ options, onChoose }) {
   return { node, set };
 }
 
-/** A native slider with its label and its value; label: nodes or strings. */
+/** A native slider with its label, a template, and its value. */
 export function slider({ label, range: [min, max], step, onInput }) {
   const input = element("input", { type: "range", min, max, step, ...OWN_KEYS });
   input.addEventListener("input", () => onInput(Number(input.value)));
@@ -160,7 +120,7 @@ export function slider({ label, range: [min, max], step, onInput }) {
     input.setAttribute("aria-valuetext", text);
     shown.textContent = text;
   };
-  const labeled = element("label", {}, element("span", {}, ...label), input);
+  const labeled = element("label", {}, element("span", {}, ...say(label)), input);
   return { node: element("div", { class: "ex-slider" }, labeled, shown), set };
 }
 
@@ -169,9 +129,9 @@ export function slider({ label, range: [min, max], step, onInput }) {
 /** A gray picture whose pixels stay squares; a value outside the range is black or white. */
 export function picture({ rows, columns, range }) {
   const node = canvas("ex-picture", rows, columns);
-  const grays = `${format(range[0])} is black, ${format(range[1])} is white`;
+  const [low, high] = range.map(format);
   const draw = (values, name) => {
-    node.setAttribute("aria-label", `${name}; ${grays}`);
+    node.setAttribute("aria-label", tell(PICTURE_WORDS.gray, { name, low, high }));
     paint(node, (row, column) => {
       const gray = 255 * clamp(fraction(values[row * columns + column], range), [0, 1]);
       return [gray, gray, gray, 255];
@@ -207,7 +167,7 @@ const MARGIN = { top: 26, right: 14, bottom: 40, left: 34 };
 const THUMB = 22; // the width of a slider's thumb, as in explorables.css
 
 /**
- * Axes to put curves and points on, drawn anew at every width; x, y: { range, label }.
+ * Axes to put curves and points on, drawn anew at every width; x, y: { range, label }, its label a template.
  *
  * y may say into about how many parts its lines cut it, and how it writes a value: { parts, write }.
  * square: one unit is as long both ways.
@@ -270,8 +230,8 @@ function drawAxes(area) {
     );
     axes.replaceChildren(...lines.flat(), ...below);
   });
-  note(area, "axis-y", [area.x.range[0], area.y.range[1]], ...area.y.label);
-  note(area, "axis-x", [area.x.range[1], area.y.range[0]], ...area.x.label);
+  note(area, "axis-y", [area.x.range[0], area.y.range[1]], ...say(area.y.label));
+  note(area, "axis-x", [area.x.range[1], area.y.range[0]], ...say(area.x.label));
 }
 
 /** Round numbers that cut a range into about `count` parts. */
@@ -396,8 +356,8 @@ function followKeys(handle, moveBy) {
 /** A grid of values as shades of one color, clear to full; row 0 is the lowest y. Returns what draws. */
 export function heatMap(area, kind, { rows, columns, range, name }) {
   const node = canvas("ex-heat", rows, columns);
-  const shades = `clear is ${format(range[0])}, full color is ${format(range[1])}`;
-  node.setAttribute("aria-label", `${name}; ${shades}`);
+  const [low, high] = range.map(format);
+  node.setAttribute("aria-label", tell(PICTURE_WORDS.shades, { name, low, high }));
   const key = ramp(kind, range);
   area.node.prepend(node);
   area.node.append(key);

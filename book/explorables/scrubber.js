@@ -1,6 +1,10 @@
 // A live panel where no kernel runs: a slider over pictures that were drawn beforehand.
 
-import { element, liveSentence, slider, symbol } from "./core.js";
+import { slider } from "./core.js";
+import { element } from "./elements.js";
+import { liveSentence, symbol, tell } from "./words.js";
+
+const WORDS = { frame: "{alt}; {label} {value}" };
 
 /** The parts of a sentence, with an index for what follows an underscore: x_0, as panels.py does. */
 export function words(sentence) {
@@ -12,11 +16,11 @@ export function words(sentence) {
 export function scrubber(stage, { label, width, height, frames }, alt) {
   // All of them are there from the start: a new `src` would leave a gap until it is decoded.
   const pictures = frames.map(({ value, picture }) =>
-    element("img", { src: picture, alt: `${alt}; ${label} ${value}`, width, height }),
+    element("img", { src: picture, alt: tell(WORDS.frame, { alt, label, value }), width, height }),
   );
   const sentence = liveSentence();
   const control = slider({
-    label: [label],
+    label,
     range: [0, frames.length - 1],
     step: 1,
     onInput: show,
@@ -25,7 +29,7 @@ export function scrubber(stage, { label, width, height, frames }, alt) {
     pictures.forEach((picture, i) => (picture.hidden = i !== now));
     control.set(now, frames[now].value);
     const parts = words(frames[now].sentence);
-    sentence.say(...parts.map((part) => (Array.isArray(part) ? symbol(...part) : part)));
+    sentence.show(parts.map((part) => (Array.isArray(part) ? symbol(...part) : part)));
   }
   const film = element("div", { class: "ex-film" }, ...pictures);
   stage.append(control.node, film, sentence.node);
