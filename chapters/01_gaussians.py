@@ -153,8 +153,8 @@ claim(
     want=1.0,
     rejects={
         "no width in front": integral(N(wide, 0.5, 0.09)) * 0.3,
-        "√σ in front": integral(N(wide, 0.5, 0.09)) * 0.3**0.5,
-        "2π without the root": (2 * torch.pi) ** -0.5,
+        "$√σ$ in front": integral(N(wide, 0.5, 0.09)) * 0.3**0.5,
+        "$2π$ without the root": (2 * torch.pi) ** -0.5,
     },
 )
 
@@ -196,10 +196,10 @@ claim(
     got=integral(wide * f * phi),
     want=integral(slope * phi),
     rejects={
-        "the sign of φ' kept": -integral(slope * phi),
-        "ε and f(ε) taken as uncorrelated": integral(wide * phi)
+        "the sign of $φ'$ kept": -integral(slope * phi),
+        "$ϵ$ and $f(ϵ)$ taken as uncorrelated": integral(wide * phi)
         * integral(f * phi),
-        "f in place of its derivative": integral(f * phi),
+        "$f$ in place of its derivative": integral(f * phi),
     },
 )
 
@@ -221,7 +221,7 @@ claim(
     want=torch.tensor([0.0, 1.0, 3.0, 15.0]),
     rejects={
         "powers of the variance": torch.tensor([0.0, 1.0, 1.0, 1.0]),
-        "the density e^(−z²)": torch.tensor([0.0, 0.5, 0.75, 1.875]),
+        "the density $e^{−z²}$": torch.tensor([0.0, 0.5, 0.75, 1.875]),
     },
 )
 
@@ -310,7 +310,7 @@ claim(
     want=0.09,
     rejects={
         "noise times the variance": 0.09**2,
-        "noise times √σ, with σ read as the variance": 0.3,
+        "noise times $√σ$, with $σ$ read as the variance": 0.3,
         "the mean added to the variance": 0.59,
     },
 )
@@ -341,7 +341,7 @@ claim(
     rejects={
         "the slope at the mean": torch.tensor([1.0, 0.0]),
         "no gradient through the draw": torch.zeros(2),
-        "the derivative with respect to σ²": torch.tensor([1.0, 1.0]),
+        "the derivative with respect to $σ²$": torch.tensor([1.0, 1.0]),
     },
 )
 
@@ -370,9 +370,9 @@ claim(
     got=mean(by_score),
     want=2 * 0.5,
     rejects={
-        "divided by σ": 2 * 0.5 * 0.3,
-        "the derivative with respect to x": -2 * 0.5,
-        "x − μ alone as the factor": 2 * 0.5 * 0.3**2,
+        "divided by $σ$": 2 * 0.5 * 0.3,
+        "the derivative with respect to $x$": -2 * 0.5,
+        "$x − μ$ alone as the factor": 2 * 0.5 * 0.3**2,
     },
 )
 
@@ -429,7 +429,7 @@ claim(
         "the mixed products forgotten": torch.tensor(
             [4 * 0.09, of_score - 6 * 0.5**2]
         ),
-        "4σ in place of 4σ²": torch.tensor([4 * 0.3, of_score]),
+        "$4σ$ in place of $4σ²$": torch.tensor([4 * 0.3, of_score]),
     },
 )
 
@@ -484,8 +484,9 @@ claim(
     want=lam * (xs - h / lam) ** 2 - h**2 / lam,
     rejects={
         "no leftover": lam * (xs - h / lam) ** 2,
-        "λ forgotten in the leftover": lam * (xs - h / lam) ** 2 - h**2,
-        "the center at h": lam * (xs - h) ** 2 - h**2 / lam,
+        "$λ$ forgotten in the leftover": lam * (xs - h / lam) ** 2
+        - h**2,
+        "the center at $h$": lam * (xs - h) ** 2 - h**2 / lam,
     },
 )
 
@@ -535,12 +536,12 @@ claim(
     want=square + y**2 / (v_1 + v_2),
     rejects={
         "no leftover": square,
-        "the other share of y": precision
+        "the other share of $y$": precision
         * (xs - v_2 / (v_1 + v_2) * y) ** 2
         + y**2 / (v_1 + v_2),
         "standard deviations added": square
         + y**2 / (sigma_1 + sigma_2) ** 2,
-        "λ as a variance": (v_1 + v_2)
+        "$λ$ as a variance": (v_1 + v_2)
         * (xs - v_1 / (v_1 + v_2) * y) ** 2
         + y**2 / (v_1 + v_2),
     },
@@ -693,7 +694,7 @@ claim(
         "already normalized": alone,
         "standard deviations added": N(torch.tensor(1.0), 0.5, 0.49)
         * alone,
-        "the constant with variance σ_12²": N(
+        "the constant with variance $σ_{12}²$": N(
             torch.tensor(1.0), 0.5, var_12
         )
         * alone,
@@ -769,7 +770,7 @@ claim(
         "the determinant without a root": area_and_covariances(
             right / Sigma.det().sqrt()
         ),
-        "2π without the power d": area_and_covariances(
+        "$2π$ without the power $d$": area_and_covariances(
             right * (2 * torch.pi) ** 0.5
         ),
         "each coordinate by itself": area_and_covariances(
@@ -802,7 +803,7 @@ claim(
     got=variance(squared),
     want=2 * 64.0,
     rejects={
-        "the variances of ε added": 64.0,
+        "the variances of $ϵ$ added": 64.0,
         "the fourth moments added": 3 * 64.0,
     },
 )
@@ -894,7 +895,7 @@ claim(
     got=mean(kept),
     want=0.5 + 0.09 / 0.25 * (1.0 - 0.5),
     rejects={
-        "the slope of y given x": 0.5 + 0.09 / 0.09 * (1.0 - 0.5),
+        "the slope of $y$ given $x$": 0.5 + 0.09 / 0.09 * (1.0 - 0.5),
         "no surprise subtracted": 0.5 + 0.09 / 0.25 * 1.0,
         "a ratio of standard deviations": 0.5 + 0.3 / 0.5 * 0.5,
         "variances exchanged": 0.5 + 0.16 / 0.25 * 0.5,
@@ -905,7 +906,7 @@ claim(
     got=variance(kept),
     want=0.09 - 0.09**2 / 0.25,
     rejects={
-        "nothing learned from y": 0.09,
+        "nothing learned from $y$": 0.09,
         "the variance of the noise": 0.16,
         "the covariance not squared": 0.09 - 0.09 / 0.25,
         "divided by the wrong variance": 0.09 - 0.09**2 / 0.16,
@@ -1004,9 +1005,9 @@ claim(
     got=N_nd(spots, center_3, S),
     want=joint(gain, left_over),
     rejects={
-        "nothing learned from y": joint(gain, S[:1, :1]),
+        "nothing learned from $y$": joint(gain, S[:1, :1]),
         "no inverse": joint(S_xy, left_over),
-        "y's numbers taken as independent": joint(
+        "$y$'s numbers taken as independent": joint(
             S_xy / S_yy.diag(), S[:1, :1] - S_xy**2 @ (1 / S_yy.diag())
         ),
         "the sign of the gain": joint(-gain, left_over),
@@ -1049,16 +1050,16 @@ claim(
         [integral((rho - 1 - rho.log()) * after[here]), torch.zeros(())]
     ),
     rejects={
-        "without the −1": torch.stack(
+        "without the $−1$": torch.stack(
             [integral((rho - rho.log()) * after[here]), torch.zeros(())]
         ),
-        "ρ upside down": torch.stack(
+        "$ρ$ upside down": torch.stack(
             [
                 integral((1 / rho - 1 + rho.log()) * after[here]),
                 torch.zeros(()),
             ]
         ),
-        "−log ρ itself never negative": torch.stack(
+        r"$−\log ρ$ itself never negative": torch.stack(
             [shortfall, (-rho.log()).min()]
         ),
     },
@@ -1114,9 +1115,9 @@ claim(
     got=integral(after[here] * logs),
     want=right,
     rejects={
-        "q and p swapped": kl_1d(p_1, p_2, q_1, q_2),
+        "$q$ and $p$ swapped": kl_1d(p_1, p_2, q_1, q_2),
         "no logarithm": right + (q_2 / p_2).log() / 2,
-        "no −1": right + 0.5,
+        "no $−1$": right + 0.5,
         "the half forgotten": 2 * right,
         "standard deviations as variances": kl_1d(
             q_1, q_2.sqrt(), p_1, p_2.sqrt()
@@ -1227,7 +1228,7 @@ claim(
     want=far / (2 * 0.4**2),
     rejects={
         "without the half": far / 0.4**2,
-        "σ in place of σ²": far / (2 * 0.4),
+        "$σ$ in place of $σ²$": far / (2 * 0.4),
         "the mean over pixels": far / 64 / (2 * 0.4**2),
     },
 )
@@ -1336,7 +1337,7 @@ claim(
     got=(q_nd[some] * (q_nd[some] / p_nd[some]).log()).sum() * cell,
     want=(log_dets - 2 + trace + far) / 2,
     rejects={
-        "−1 in place of −d": (log_dets - 1 + trace + far) / 2,
+        "$−1$ in place of $−d$": (log_dets - 1 + trace + far) / 2,
         "the determinants upside down": (-log_dets - 2 + trace + far)
         / 2,
         "the trace upside down": (
@@ -1376,7 +1377,7 @@ claim(
     got=kl(q, p),
     want=kl_1d(mu_q, var_q, mu_p, var_p),
     rejects={
-        "q and p swapped": kl_1d(mu_p, var_p, mu_q, var_q),
+        "$q$ and $p$ swapped": kl_1d(mu_p, var_p, mu_q, var_q),
         "standard deviations as variances": kl_1d(
             mu_q, var_q.sqrt(), mu_p, var_p.sqrt()
         ),

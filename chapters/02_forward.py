@@ -86,7 +86,7 @@ claim(
         "the factor not squared": factor * 2 + added,
         "standard deviations added": (factor * 2**0.5 + added**0.5)
         ** 2,
-        "noise variance √β": factor**2 * 2 + added**0.5,
+        "noise variance $√β$": factor**2 * 2 + added**0.5,
     },
 )
 
@@ -107,7 +107,7 @@ claim(
     "eq:keep-variance",
     got=sp.sqrt(1 - b) ** 2 * 1 + b,
     want=sp.Integer(1),
-    rejects={"k = 1": 1 + b, "k = 1 − β": (1 - b) ** 2 + b},
+    rejects={"$k = 1$": 1 + b, "$k = 1 − β$": (1 - b) ** 2 + b},
 )
 
 # %% [markdown]
@@ -155,7 +155,7 @@ claim(
     got=beta[1:],
     want=1e-4 + (t - 1) / (T - 1) * (0.02 - 1e-4),
     rejects={
-        "divided by T": 1e-4 + (t - 1) / T * (0.02 - 1e-4),
+        "divided by $T$": 1e-4 + (t - 1) / T * (0.02 - 1e-4),
         "counted from 0": 1e-4 + t / (T - 1) * (0.02 - 1e-4),
     },
 )
@@ -231,8 +231,8 @@ claim(
     got=variance(step),
     want=beta[500],
     rejects={
-        "√β as the variance": beta[500].sqrt(),
-        "β as the standard deviation": beta[500] ** 2,
+        "$√β$ as the variance": beta[500].sqrt(),
+        "$β$ as the standard deviation": beta[500] ** 2,
     },
 )
 
@@ -337,7 +337,7 @@ claim(
     got=r * mu + log_mgf(r * sigma),  # of mu + sigma epsilon
     want=log_mgf(r, mu, sigma),
     rejects={
-        "σ as the variance": mu * r + sigma * r**2 / 2,
+        "$σ$ as the variance": mu * r + sigma * r**2 / 2,
         "the mean scaled too": sigma * (mu * r + sigma * r**2 / 2),
     },
 )
@@ -347,7 +347,7 @@ claim(
     want=r**2 / 2,
     rejects={
         "without the half": r**2,
-        "r not squared": r / 2,
+        "$r$ not squared": r / 2,
     },
 )
 claim(
@@ -379,7 +379,7 @@ claim(
     want=1 - a2 * a1,
     rejects={
         "the first noise not shrunk": b1 + b2,
-        "1 − ᾱ as the product of the betas": 1 - b1 * b2,
+        "$1 − ᾱ$ as the product of the betas": 1 - b1 * b2,
         "standard deviations added": (sp.sqrt(a2 * b1) + sp.sqrt(b2))
         ** 2,
     },
@@ -451,7 +451,7 @@ claim(
     want=1 - at * abar,
     rejects={
         "earlier noise not shrunk": (1 - abar) + (1 - at),
-        "noise shrunk by α² instead of α": at**2 * (1 - abar)
+        "noise shrunk by $α²$ instead of $α$": at**2 * (1 - abar)
         + (1 - at),
     },
 )
@@ -491,10 +491,10 @@ claim(
         "standard deviations added": beta.sqrt().cumsum(0)[stops] ** 2,
         "variances added, never shrunk": beta.cumsum(0)[stops],
         "no bar": 1 - alpha[stops],
-        "1 − ᾱ as the product of the betas": beta[1:].cumprod(0)[
+        "$1 − ᾱ$ as the product of the betas": beta[1:].cumprod(0)[
             [t - 1 for t in stops]
         ],
-        "ᾱ added, as for random x_0 of variance 1": torch.ones(5),
+        "$ᾱ$ added, as for random $x_0$ of variance 1": torch.ones(5),
     },
 )
 

@@ -104,7 +104,7 @@ claim(
     got=sp.simplify(slope),
     want=b**2 / (1 - b),
     rejects={
-        "−β²/2, as in log(1 + β)": sp.simplify(slope + 2 * b),
+        r"$−β²/2$, as in $\log(1 + β)$": sp.simplify(slope + 2 * b),
         "without the square": sp.simplify(slope + b),
     },
 )
@@ -167,9 +167,9 @@ claim(
     got=beta[1:].cumsum(0),
     want=t * 1e-4 + slope_of_beta * t * (t - 1) / 2,
     rejects={
-        "t(t + 1)/2": t * 1e-4 + slope_of_beta * t * (t + 1) / 2,
+        "$t(t + 1)/2$": t * 1e-4 + slope_of_beta * t * (t + 1) / 2,
         "without the half": t * 1e-4 + slope_of_beta * t * (t - 1),
-        "β_1 only once": 1e-4 + slope_of_beta * t * (t - 1) / 2,
+        "$β_1$ only once": 1e-4 + slope_of_beta * t * (t - 1) / 2,
     },
 )
 claim(
@@ -178,7 +178,7 @@ claim(
     want=T * (1e-4 + 0.02) / 2,
     rejects={
         "without the half": T * (1e-4 + 0.02),
-        "the largest beta T times": T * 0.02,
+        "the largest beta $T$ times": T * 0.02,
     },
 )
 
@@ -236,7 +236,7 @@ claim(
     want=prior_nats(bars, 0.8**2),
     rejects={
         "without the logarithm": bars * (0.8**2 - 1) / 2,
-        "the logarithm of s, not of s²": (
+        "the logarithm of $s$, not of $s²$": (
             bars * (0.8**2 - 1) - torch.log1p(-bars) / 2
         )
         / 2,
@@ -267,7 +267,7 @@ claim(
     rejects={
         "the variance in first order": A * (X**2 - 1) / 2 + A**2 / 4,
         "without the second order": A * X**2 / 2,
-        "the root of ᾱ in the mean": sp.sqrt(A) * X**2 / 2 + A**2 / 4,
+        "the root of $ᾱ$ in the mean": sp.sqrt(A) * X**2 / 2 + A**2 / 4,
     },
 )
 
@@ -294,7 +294,7 @@ claim(
         "a mean over the pixels": prior_nats(
             alpha_bar[T], squares
         ).mean(1),
-        "at T − 1": prior_nats(alpha_bar[T - 1], squares).sum(1),
+        "at $T − 1$": prior_nats(alpha_bar[T - 1], squares).sum(1),
     },
 )
 
@@ -401,7 +401,7 @@ claim(
     got=mean(noisy < levels),
     want=share_below(bar.sqrt() * centers, bar * width**2 + 1 - bar),
     rejects={
-        "means times ᾱ": share_below(
+        "means times $ᾱ$": share_below(
             bar * centers, bar * width**2 + 1 - bar
         ),
         "the width not shrunk": share_below(
@@ -419,7 +419,7 @@ claim(
     got=exact.log_density(at_200, points[:, None]).exp(),
     want=noised_density(points, bar),
     rejects={
-        "at t = 199": noised_density(points, alpha_bar[199]),
+        "at $t = 199$": noised_density(points, alpha_bar[199]),
         "standard deviations for variances": noised_density(
             points, bar.sqrt()
         ),
@@ -637,7 +637,7 @@ claim(
     want=left_share(end),
     rejects={
         "the weights of the data": weights[0],
-        "ᾱ_T in the place of its root": left_share(end**2),
+        "$ᾱ_T$ in the place of its root": left_share(end**2),
         "half and half, as the start is": 0.5,
     },
 )
@@ -674,9 +674,9 @@ claim(
     want=0.5 / (1 + 0.7**2 * snr_T),
     rejects={
         "no damage": 0.5,
-        "without V": 0.5 / (1 + snr_T),
+        "without $V$": 0.5 / (1 + snr_T),
         "the root of the SNR": 0.5 / (1 + 0.7**2 * snr_T.sqrt()),
-        "times 1 − ᾱ_T": 0.5 * (1 - end),
+        "times $1 − ᾱ_T$": 0.5 * (1 - end),
     },
 )
 
@@ -746,7 +746,7 @@ claim(
             1 - 20 * beta[every_20th]
         ).cumprod(0),
         "the fixed range": linear(T=50).alpha_bar[1:],
-        "differences of ᾱ": (
+        "differences of $ᾱ$": (
             1 + alpha_bar[every_20th] - alpha_bar[every_20th - 20]
         ).cumprod(0),
     },
@@ -808,7 +808,7 @@ claim(
     got=(1 - beta_cosine).cumprod(0)[:-1],  # before the cut at T
     want=(f(t) / f(t[:1]))[1:-1],
     rejects={
-        "not divided by f(0)": f(t)[1:-1],
+        "not divided by $f(0)$": f(t)[1:-1],
         "the cosine not squared": (f(t) / f(t[:1])).sqrt()[1:-1],
         "without the offset": f(t, offset=0)[1:-1],
     },
@@ -821,8 +821,8 @@ claim(
     want=beta_cosine,
     rejects={
         "no cut": 1 - table[1:] / table[:-1],
-        "ᾱ cut instead of β": 1 - low[1:] / low[:-1],
-        "differences of ᾱ": table[:-1] - table[1:],
+        "$ᾱ$ cut instead of $β$": 1 - low[1:] / low[:-1],
+        "differences of $ᾱ$": table[:-1] - table[1:],
         "without the offset": cosine(s=0).beta[1:],
     },
 )
@@ -909,7 +909,7 @@ claim(
     got=torch.sigmoid(log_snr),
     want=alpha_bar[1:],
     rejects={
-        "the wrong sign, 1 − ᾱ": torch.sigmoid(-log_snr),
+        "the wrong sign, $1 − ᾱ$": torch.sigmoid(-log_snr),
         "a ratio of amplitudes": torch.sigmoid(log_snr / 2),
         "without the noise": torch.sigmoid(alpha_bar[1:].log()),
     },

@@ -203,7 +203,7 @@ claim(
         "the third square added": gradient(
             first / b + second / before + third / now
         ),
-        "ᾱ without its root": gradient(without_roots - third / now),
+        "$ᾱ$ without its root": gradient(without_roots - third / now),
     },
 )
 
@@ -237,13 +237,13 @@ claim(
     got=sp.expand(D),
     want=sp.expand(precision * X**2 - 2 * linear_part * X + rest),
     rejects={
-        "the factor −2 lost": sp.expand(
+        "the factor $−2$ lost": sp.expand(
             precision * X**2 - linear_part * X + rest
         ),
-        "1/β in place of α/β": sp.expand(
+        "$1/β$ in place of $α/β$": sp.expand(
             (1 / b + 1 / before) * X**2 - 2 * linear_part * X + rest
         ),
-        "1/√α in place of √α": sp.expand(
+        "$1/√α$ in place of $√α$": sp.expand(
             precision * X**2
             - 2 * (Xt / k / b + A / before * X0) * X
             + rest
@@ -304,8 +304,8 @@ claim(
     rejects={
         "variances added": every(b / k**2 + before),
         "the fraction upside down": every(now / before * b),
-        "ᾱ_t in both places": every(now / now * b),
-        "1 − α_{t−1}, no bar": every((1 - A) / now * b),
+        "$ᾱ_t$ in both places": every(now / now * b),
+        "$1 − α_{t−1}$, no bar": every((1 - A) / now * b),
     },
 )
 
@@ -345,10 +345,10 @@ claim(
         "roots and bars exchanged": every(
             k * b / now * X0 + A * before / now * Xt
         ),
-        "ᾱ without its root": every(
+        "$ᾱ$ without its root": every(
             A**2 * b / now * X0 + k**2 * before / now * Xt
         ),
-        "x_0 and x_t exchanged": every(
+        "$x_0$ and $x_t$ exchanged": every(
             A * b / now * Xt + k * before / now * X0
         ),
     },
@@ -375,11 +375,11 @@ claim(
     got=sp.Matrix([D, factors[0] * factors[1] / factors[2]]),
     want=square_and_factor(mu_tilde, beta_tilde),
     rejects={
-        "variance β": square_and_factor(mu_tilde, b),
-        "the mean of q(x_{t−1} | x_0)": square_and_factor(
+        "variance $β$": square_and_factor(mu_tilde, b),
+        "the mean of $q(x_{t−1} ∣ x_0)$": square_and_factor(
             A * X0, beta_tilde
         ),
-        "x_t divided by √α as the mean": square_and_factor(
+        "$x_t$ divided by $√α$ as the mean": square_and_factor(
             Xt / k, beta_tilde
         ),
     },
@@ -434,11 +434,11 @@ claim(
     got=sp.Matrix([first / b, 1 / (2 * sp.pi * b)]),
     want=as_function_of_x(Xt / k, b / k**2, 1 / k),
     rejects={
-        "variance β": as_function_of_x(Xt / k, b, 1),
+        "variance $β$": as_function_of_x(Xt / k, b, 1),
         "shrunk instead of stretched": as_function_of_x(
             k * Xt, b * k**2, k
         ),
-        "a density in x_{t−1}": as_function_of_x(Xt / k, b / k**2, 1),
+        "a density in $x_{t−1}$": as_function_of_x(Xt / k, b / k**2, 1),
     },
 )
 
@@ -480,7 +480,7 @@ claim(
     rejects={
         "the ratio turned around": pull(snr_before / snr_t),
         "weights by variance": pull((b / k**2) / (before + b / k**2)),
-        "β left as the variance of the likelihood": pull(
+        "$β$ left as the variance of the likelihood": pull(
             (1 / b) / (1 / b + 1 / before)
         ),
     },
@@ -571,7 +571,7 @@ claim(
     got=sp.Matrix(conditioned(k * before)),
     want=sp.Matrix([A * b / now, k * before / now, beta_tilde]),
     rejects={
-        "variance β": sp.Matrix([A * b / now, k * before / now, b]),
+        "variance $β$": sp.Matrix([A * b / now, k * before / now, b]),
     },
 )
 
@@ -606,8 +606,8 @@ claim(
     ),
     want=from_x_t,
     rejects={
-        "the step undone, 1 / √α": 1 / alpha[t].sqrt(),
-        "√α, the covariance per earlier variance": alpha[t].sqrt(),
+        "the step undone, $1 / √α$": 1 / alpha[t].sqrt(),
+        "$√α$, the covariance per earlier variance": alpha[t].sqrt(),
     },
 )
 off_by_one = (1 - alpha_bar[t]) / (1 - alpha_bar[t]) * beta[t]
@@ -616,8 +616,8 @@ claim(
     got=variance(left),
     want=(1 - alpha_bar[t - 1]) / (1 - alpha_bar[t]) * beta[t],
     rejects={
-        "β, as with ᾱ_t in both places": off_by_one,
-        "ᾱ without 1 −": alpha_bar[t] / alpha_bar[t - 1] * beta[t],
+        "$β$, as with $ᾱ_t$ in both places": off_by_one,
+        "$ᾱ$ without $1 −$": alpha_bar[t] / alpha_bar[t - 1] * beta[t],
         "no bars": (1 - alpha[t - 1]) / (1 - alpha[t]) * beta[t],
     },
 )
@@ -626,7 +626,7 @@ claim(
     got=mean(left * surprise),
     want=torch.zeros(4),
     rejects={
-        "what x_t / √α would leave": -beta[t] / alpha[t].sqrt(),
+        "what $x_t / √α$ would leave": -beta[t] / alpha[t].sqrt(),
     },
 )
 
@@ -657,7 +657,7 @@ claim(
     got=before,
     want=beta_tilde + slope**2 * now,
     rejects={
-        "β added instead": b + slope**2 * now,
+        "$β$ added instead": b + slope**2 * now,
         "the mean taken for a fixed number": beta_tilde,
         "the slope not squared": beta_tilde + slope * now,
     },
@@ -702,8 +702,8 @@ claim(
     got=mean(seen),
     want=alpha_bar[stops].sqrt() * 0.8,
     rejects={
-        "everywhere x_0": torch.full((5,), 0.8),
-        "the factor of x_0 in μ̃ alone": from_x_0[stops] * 0.8,
+        "everywhere $x_0$": torch.full((5,), 0.8),
+        "the factor of $x_0$ in $μ̃$ alone": from_x_0[stops] * 0.8,
     },
 )
 claim(
@@ -711,9 +711,9 @@ claim(
     got=variance(seen),
     want=1 - alpha_bar[stops],
     rejects={
-        "variance β": followed(beta),
+        "variance $β$": followed(beta),
         "no noise": followed(torch.zeros(T + 1)),
-        "β̃ as the standard deviation": followed(beta_tilde**2),
+        "$β̃$ as the standard deviation": followed(beta_tilde**2),
     },
 )
 
@@ -779,8 +779,8 @@ claim(
     got=table(lambda *all: tuple(on_a_grid(*all))),
     want=table(look_back),
     rejects={
-        "β_t in place of all steps": table(with_step_noise),
-        "the first t − u steps": table(with_first_steps),
+        "$β_t$ in place of all steps": table(with_step_noise),
+        "the first $t − u$ steps": table(with_first_steps),
     },
 )
 
@@ -796,8 +796,8 @@ claim(
     got=variance(left),
     want=torch.stack(spreads),
     rejects={
-        "x_t ignored": since_0,
-        "x_0 ignored": torch.stack(
+        "$x_t$ ignored": since_0,
+        "$x_0$ ignored": torch.stack(
             [alpha_bar[u] / alpha_bar[300] - 1 for u in us]
         ),
     },
@@ -895,7 +895,7 @@ claim(
     ),
     want=subtracted(b / sp.sqrt(now)),
     rejects={
-        "√(1 − α) of all the noise": subtracted(sp.sqrt(b)),
+        "$√{1 − α}$ of all the noise": subtracted(sp.sqrt(b)),
         "no root below": subtracted(b / now),
         "all of the noise": subtracted(sp.sqrt(now)),
     },
@@ -929,9 +929,9 @@ claim(
         "all the noise for the step's": (
             (later - beta[t].sqrt() * eps_bar) / alpha[t].sqrt()
         )[:1000],
-        "β for its root": ((later - beta[t] * eps_t) / alpha[t].sqrt())[
-            :1000
-        ],
+        "$β$ for its root": (
+            (later - beta[t] * eps_t) / alpha[t].sqrt()
+        )[:1000],
     },
 )
 claim(
@@ -1005,7 +1005,7 @@ claim(
     got=sp.Matrix(lines),
     want=every((A + k) / (1 + k * A)),
     rejects={
-        "an average of x_0 and x_t": every(sp.Integer(1)),
+        "an average of $x_0$ and $x_t$": every(sp.Integer(1)),
         "half the sum": every((A + k) / 2),
     },
 )
@@ -1051,10 +1051,10 @@ claim(
     want=torch.stack([mu, var]),
     rejects={
         "times counted from 0": torch.stack([one_late, var_late]),
-        "x_0 and x_t exchanged": torch.stack(
+        "$x_0$ and $x_t$ exchanged": torch.stack(
             [posterior_step(x_t, x_0, times)[0], var]
         ),
-        "variance β": torch.stack([mu, beta[times]]),
+        "variance $β$": torch.stack([mu, beta[times]]),
     },
     atol=1e-12,
 )
@@ -1082,8 +1082,8 @@ claim(
     ).detach(),
     want=torch.stack([mu, var]),
     rejects={
-        "variance β": torch.stack([mu, beta[late]]),
-        "1/α of the mean": torch.stack([mu / alpha[late], var]),
+        "variance $β$": torch.stack([mu, beta[late]]),
+        "$1/α$ of the mean": torch.stack([mu / alpha[late], var]),
     },
     atol=1e-11,
 )
@@ -1289,8 +1289,8 @@ claim(
     got=schedule.beta_tilde[1:],
     want=beta_tilde[1:],
     rejects={
-        "the published table, cat([1], ᾱ[1:])": var,
-        "β": beta[1:],
+        "the published table, cat([1], $ᾱ$[1:])": var,
+        "$β$": beta[1:],
     },
 )
 

@@ -133,11 +133,13 @@ claim(
     got=mean((inside & (x_u[:, None] < thresholds)).double()),
     want=shares(density(y, w, *noised(u))),
     rejects={
-        "no q(x_u): the step solved for x_u": shares(
+        "no $q(x_u)$: the step solved for $x_u$": shares(
             torch.ones_like(y)
         ),
-        "q(x_u) as if it were N(0, 1)": shares(bell(y, 0.0, beta**0)),
-        "q(x_0) for q(x_u)": shares(density(y, w, m, width**2)),
+        r"$q(x_u)$ as if it were $\mathcal N(0, 1)$": shares(
+            bell(y, 0.0, beta**0)
+        ),
+        "$q(x_0)$ for $q(x_u)$": shares(density(y, w, m, width**2)),
     },
 )
 
@@ -172,8 +174,8 @@ claim(
     got=true,
     want=torch.trapezoid(each * seen, y),
     rejects={
-        "averaged over q(x_0)": torch.trapezoid(each * data, y),
-        "the mean of x_0 put in for x_0": bell(
+        "averaged over $q(x_0)$": torch.trapezoid(each * data, y),
+        "the mean of $x_0$ put in for $x_0$": bell(
             y, from_x_0 * guess + from_x_t * here, beta_tilde
         ),
     },
@@ -203,9 +205,9 @@ claim(
     got=spread,
     want=beta_tilde + from_x_0**2 * doubt,
     rejects={
-        "β̃, as if x_0 were known": beta_tilde,
+        "$β̃$, as if $x_0$ were known": beta_tilde,
         "the factor not squared": beta_tilde + from_x_0 * doubt,
-        "Var[x_0] for Var[x_0 | x_t]": beta_tilde
+        r"$\mathrm{Var}[x_0]$ for $\mathrm{Var}[x_0 ∣ x_t]$": beta_tilde
         + from_x_0**2 * (1 + 0.2**2),
         "the variance of the forward step": beta,
     },
@@ -322,11 +324,11 @@ claim(
         "prior weights instead of responsibilities": density(
             y, w, means, variances
         ),
-        "means that do not look at x_t": density(
+        "means that do not look at $x_t$": density(
             y, weights, ahead, variances
         ),
         "a single Gaussian": bell(y, center, spread),
-        "β̃ as the variance of each hump": density(
+        "$β̃$ as the variance of each hump": density(
             y, weights, means, beta_tilde
         ),
     },
@@ -355,7 +357,7 @@ claim(
         "prior weights instead of responsibilities": torch.stack(
             [w.expand(13, 2), ours[1]]
         ),
-        "a single step for the way from u to t": torch.stack(
+        "a single step for the way from $u$ to $t$": torch.stack(
             reverse(points, alpha_bar[t], alpha_bar[t - 1])[:2]
         ),
     },
@@ -443,7 +445,7 @@ claim(
     got=to_best,
     want=torch.log(2 * math.pi * math.e * spread) / 2 - entropy,
     rejects={
-        "without e": torch.log(2 * math.pi * spread) / 2 - entropy,
+        "without $e$": torch.log(2 * math.pi * spread) / 2 - entropy,
         "the standard deviation for the variance": torch.log(
             2 * math.pi * math.e * spread.sqrt()
         )
@@ -629,7 +631,9 @@ claim(
         "the sign of the score": slope(
             X / sp.sqrt(A) - b * G / (A - b * Hs), b / (A - b * Hs)
         ),
-        "√α missing": slope(X + b * G / (A - b * Hs), b / (A - b * Hs)),
+        "$√α$ missing": slope(
+            X + b * G / (A - b * Hs), b / (A - b * Hs)
+        ),
         "the curvature forgotten": slope(
             X / sp.sqrt(A) + b * G / A, b / A
         ),
@@ -659,9 +663,9 @@ claim(
     got=sp.expand(series),
     want=sp.expand(b + (1 + Hs) * b**2),
     rejects={
-        "no shrinking, α = 1": sp.expand(b + Hs * b**2),
+        "no shrinking, $α = 1$": sp.expand(b + Hs * b**2),
         "the sign of the curvature": sp.expand(b + (1 - Hs) * b**2),
-        "exactly β": b,
+        "exactly $β$": b,
     },
 )
 
@@ -740,8 +744,8 @@ claim(
     want=(points + beta * score) / alpha.sqrt(),
     rejects={
         "the sign of the score": (points - beta * score) / alpha.sqrt(),
-        "√α missing": points + beta * score,
-        "√β instead of β": (points + beta.sqrt() * score)
+        "$√α$ missing": points + beta * score,
+        "$√β$ instead of $β$": (points + beta.sqrt() * score)
         / alpha.sqrt(),
         "the noise undone, no score": points / alpha.sqrt(),
     },
@@ -751,9 +755,9 @@ claim(
     got=exact_var,
     want=beta / alpha * (1 + beta * curvature),
     rejects={
-        "always β": beta.expand(9),
-        "β̃, as if x_0 were known": beta_tilde.expand(9),
-        "the step solved for x_u, β/α": (beta / alpha).expand(9),
+        "always $β$": beta.expand(9),
+        "$β̃$, as if $x_0$ were known": beta_tilde.expand(9),
+        "the step solved for $x_u$, $β/α$": (beta / alpha).expand(9),
         "the sign of the curvature": beta
         / alpha
         * (1 - beta * curvature),
@@ -825,7 +829,7 @@ claim(
     want=3 * k**2,
     rejects={
         "the mean not moved along": sp.Rational(15, 2) * k**2,
-        "log Z forgotten": sp.Rational(21, 2) * k**2,
+        r"$\log Z$ forgotten": sp.Rational(21, 2) * k**2,
     },
 )
 
@@ -851,7 +855,7 @@ claim(
     want=torch.ones(4),
     atol=0.02,
     rejects={
-        "β²": law / small / law,
+        "$β²$": law / small / law,
         "the mean not moved along": 2.5 * torch.ones(4),
         "the third derivative not squared": third.abs() / third**2,
     },
@@ -1007,8 +1011,8 @@ claim(
     got=variance(x_99 - fit * x_100),
     want=beta_t[100],
     rejects={
-        "β̃": schedule.beta_tilde[100],
-        "√β": beta_t[100].sqrt(),
+        "$β̃$": schedule.beta_tilde[100],
+        "$√β$": beta_t[100].sqrt(),
     },
 )
 
@@ -1021,8 +1025,8 @@ claim(
     ).variances.flatten(),
     want=beta_t[2:] * (1 - alpha_bar[1:-1]) / (1 - alpha_bar[2:]),
     rejects={
-        "β": beta_t[2:],
-        "α without the bar": beta_t[1:-1],
+        "$β$": beta_t[2:],
+        "$α$ without the bar": beta_t[1:-1],
         "the fraction upside down": beta_t[2:]
         * (1 - alpha_bar[2:])
         / (1 - alpha_bar[1:-1]),
@@ -1065,8 +1069,8 @@ claim(
     got=mean((x_u - alpha.sqrt() * x_t) ** 2),
     want=beta * (alpha + beta * V_u),
     rejects={
-        "β, as for data of variance 1": beta,
-        "x_t for √α x_t": beta + (1 - alpha.sqrt()) ** 2 * V_u,
+        "$β$, as for data of variance 1": beta,
+        "$x_t$ for $√α x_t$": beta + (1 - alpha.sqrt()) ** 2 * V_u,
         "the two terms not independent": (
             beta * V_u.sqrt() - (alpha * beta).sqrt()
         )
@@ -1156,7 +1160,7 @@ claim(
     got=solution,
     want=sum(spectrum) / 3,
     rejects={
-        "the geometric mean, det Σ": (l1 * l2 * l3)
+        r"the geometric mean, $\det Σ$": (l1 * l2 * l3)
         ** sp.Rational(1, 3),
         "the harmonic mean, KL reversed": 3
         / sum(1 / x for x in spectrum),

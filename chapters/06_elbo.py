@@ -177,7 +177,7 @@ claim(
     got=mean(inside),
     want=shares(model_density),
     rejects={
-        "p(x_0 | x_3 = 0), one start": shares(given_start),
+        "$p(x_0 ∣ x_3 = 0)$, one start": shares(given_start),
         "the density of the data": shares(
             lambda x: log_density(two, x[:, None]).exp()
         ),
@@ -266,7 +266,7 @@ claim(
     got=minimum(y - 1 - sp.log(y), y, above_zero),
     want=sp.Integer(0),
     rejects={
-        "log y ≤ y, which does not touch": minimum(
+        r"$\log y ≤ y$, which does not touch": minimum(
             y - sp.log(y), y, above_zero
         ),
         "half the slope": minimum(
@@ -299,7 +299,7 @@ claim(
     rejects={
         "log and mean exchanged freely": 0.0,
         "the other direction": R.log().mean() - R.mean().log(),
-        "y not divided by the mean": (R - 1 - R.log()).mean(),
+        "$y$ not divided by the mean": (R - 1 - R.log()).mean(),
     },
 )
 
@@ -497,7 +497,7 @@ claim(
     got=walked,
     want=turned + log_jump(3),
     rejects={
-        "q(x_1 | x_0) kept": turned + log_jump(3) + log_jump(1),
+        "$q(x_1 ∣ x_0)$ kept": turned + log_jump(3) + log_jump(1),
         "the last jump canceled too": turned,
     },
 )
@@ -632,7 +632,7 @@ claim(
     got=mean(log_ratio),
     want=(jump_density(short, 0.9, 2) * on_grid).sum() * width,
     rejects={
-        "x_t from q(x_t), another picture's": (
+        "$x_t$ from $q(x_t)$, another picture's": (
             log_density(of_data, grid[:, None]).exp() * on_grid
         ).sum()
         * width,
@@ -690,8 +690,8 @@ claim(
     got=bound_by_definition(short, log_p, 0.9),
     want=parts.sum(),
     rejects={
-        "without L_0": parts[1:].sum(),
-        "without L_T": parts[:-1].sum(),
+        "without $L_0$": parts[1:].sum(),
+        "without $L_T$": parts[:-1].sum(),
         "one KL the other way round": parts.sum() - parts[1] + swapped,
         "the likelihood itself": -likelihood.log(),
     },
@@ -798,7 +798,7 @@ claim(
     got=ours,
     want=torch.stack(theirs),
     rejects={
-        "t counted from 0": torch.stack(off_by_one),
+        "$t$ counted from 0": torch.stack(off_by_one),
         "the other variance": torch.stack(other),
     },
     atol=1e-8,
@@ -932,7 +932,7 @@ claim(
     want=terms.sum() - entropy,
     rejects={
         "the KL the other way round": kl_of(p_vector, q_vector),
-        "of x_0 alone": kl_normal(
+        "of $x_0$ alone": kl_normal(
             0.0, torch.tensor(0.25), 0.0, joint[0, 0]
         ),
         "without the entropy": terms.sum(),
@@ -984,9 +984,9 @@ claim(
     got=terms.sum() - entropy_of(two),
     want=start_cost + reverse_costs.sum(),
     rejects={
-        "L_T for the mismatch at the start": terms[3]
+        "$L_T$ for the mismatch at the start": terms[3]
         + reverse_costs.sum(),
-        "no cost at t = 1": start_cost + reverse_costs[1:].sum(),
+        "no cost at $t = 1$": start_cost + reverse_costs[1:].sum(),
         "without the start": reverse_costs.sum(),
     },
     atol=1e-8,
@@ -1057,7 +1057,7 @@ claim(
     want=averaged[9],
     rejects={
         "the other variance": as_if_beta[9],
-        "V as the variance of the data": spread_all[9],
+        "$V$ as the variance of the data": spread_all[9],
         "without the half": 2 * averaged[9],
     },
 )
@@ -1254,7 +1254,7 @@ claim(
     rejects={
         "nats taken for bits": nats / d,
         "not divided by the number of values": nats / math.log(2),
-        "log 2 multiplied": nats / d * math.log(2),
+        r"$\log 2$ multiplied": nats / d * math.log(2),
     },
 )
 
@@ -1309,7 +1309,7 @@ claim(
     want=got,
     rejects={
         "the last bin closed": closed,
-        "bins 2/n wide": n_bins,
+        "bins $2/n$ wide": n_bins,
         "density instead of probability": normal(
             levels, mu, torch.tensor(std**2)
         ).exp(),
@@ -1328,7 +1328,7 @@ claim(
     want=1.0,
     rejects={
         "the last bin closed": closed.sum(),
-        "bins 2/n wide": n_bins.sum(),
+        "bins $2/n$ wide": n_bins.sum(),
     },
 )
 
@@ -1474,9 +1474,9 @@ claim(
     got=mean(9 * L[t - 1]),
     want=L[1:-1].sum(),
     rejects={
-        "L_0 among them": L[:-1].sum(),
+        "$L_0$ among them": L[:-1].sum(),
         "the mean taken for the sum": L[1:-1].mean(),
-        "times T": 10 * L[1:-1].mean(),
+        "times $T$": 10 * L[1:-1].mean(),
     },
 )
 

@@ -114,12 +114,12 @@ gap = (q_mean - p_mean).square().sum()
 right = kl_means(gap, q_var, p_var, 3)
 wrong = {
     "a mean over the pixels": right / 3,
-    "divided by σ², not by 2σ²": right + gap / (2 * p_var),
+    "divided by $σ²$, not by $2σ²$": right + gap / (2 * p_var),
     "divided by the posterior's variance": right
     + gap / (2 * q_var)
     - gap / (2 * p_var),
     "the constant dropped": gap / (2 * p_var),
-    "KL(p‖q)": kl_means(gap, p_var, q_var, 3),
+    "KL($p$‖$q$)": kl_means(gap, p_var, q_var, 3),
 }
 claim(
     "eq:kl-means",
@@ -191,9 +191,9 @@ claim(
     got=sp.expand(conditional_mean(X) - conditional_mean(G)),
     want=sp.sqrt(A) * be / (1 - B) * (X - G),
     rejects={
-        "ᾱ_t for ᾱ_{t−1}": sp.sqrt(B) * be / (1 - B) * (X - G),
+        "$ᾱ_t$ for $ᾱ_{t−1}$": sp.sqrt(B) * be / (1 - B) * (X - G),
         "no bar below": sp.sqrt(A) * be / (1 - al) * (X - G),
-        "only the first place of x_0": sp.sqrt(A) * (X - G),
+        "only the first place of $x_0$": sp.sqrt(A) * (X - G),
     },
 )
 
@@ -238,9 +238,9 @@ for variance, rest in (
         got=divergence(guess, variance),
         want=weight * error + 3 * rest,
         rejects={
-            "1 − ᾱ not squared": weight * now * error + 3 * rest,
+            "$1 − ᾱ$ not squared": weight * now * error + 3 * rest,
             "no bars": alpha[2:] / (2 * var) * error + 3 * rest,
-            "ᾱ_{t−1} left out": weight / before * error + 3 * rest,
+            "$ᾱ_{t−1}$ left out": weight / before * error + 3 * rest,
             "a mean over the pixels": weight * error / 3 + rest,
         },
         atol=1e-9,
@@ -290,7 +290,7 @@ claim(
         "without the half": before_t - at_t,
         "the wrong way round": (at_t - before_t) / 2,
         "a ratio for the difference": (before_t / at_t - 1) / 2,
-        "ᾱ_t for ᾱ_{t−1}": B * be**2 / (2 * tilde * (1 - B) ** 2),
+        "$ᾱ_t$ for $ᾱ_{t−1}$": B * be**2 / (2 * tilde * (1 - B) ** 2),
     },
 )
 
@@ -311,8 +311,8 @@ claim(
     want=(snr[1] - snr[T]) / 2,
     rejects={
         "without the half": snr[1] - snr[T],
-        "SNR(2) first": (snr[2] - snr[T]) / 2,
-        "a mean over t": (snr[1] - snr[T]) / 2 / (T - 1),
+        r"$\mathrm{SNR}(2)$ first": (snr[2] - snr[T]) / 2,
+        "a mean over $t$": (snr[1] - snr[T]) / 2 / (T - 1),
     },
     atol=1e-8,
 )
@@ -388,10 +388,12 @@ for variance, rest in (
         got=divergence(from_eps, variance),
         want=weight * eps_error + 3 * rest,
         rejects={
-            "the weight of the x_0-error": same * eps_error + 3 * rest,
+            "the weight of the $x_0$-error": same * eps_error
+            + 3 * rest,
             "no bar": weight * now / betas * eps_error + 3 * rest,
-            "1/α_t dropped": weight * alpha[2:] * eps_error + 3 * rest,
-            "β_t not squared": weight / betas * eps_error + 3 * rest,
+            "$1/α_t$ dropped": weight * alpha[2:] * eps_error
+            + 3 * rest,
+            "$β_t$ not squared": weight / betas * eps_error + 3 * rest,
             "a mean over the pixels": weight * eps_error / 3 + rest,
         },
         atol=1e-9,
@@ -414,9 +416,10 @@ for form in (
         got=be**2 / (2 * tilde * al * (1 - B)),
         want=form,
         rejects={
-            "the weight of the x_0-error": (before_t - at_t) / 2,
-            "divided by SNR(t−1)": (1 - at_t / before_t) / 2,
-            "1 − ᾱ_t below": be / (2 * al * (1 - B)),
+            "the weight of the $x_0$-error": (before_t - at_t) / 2,
+            r"divided by $\mathrm{SNR}(t−1)$": (1 - at_t / before_t)
+            / 2,
+            "$1 − ᾱ_t$ below": be / (2 * al * (1 - B)),
         },
     )
 
@@ -609,7 +612,7 @@ claim(
     got=mean((T - 1) * w[drawn - 2] * squares),
     want=(w * errors).sum(),
     rejects={
-        "without the factor T − 1": (w * errors).mean(),
+        "without the factor $T − 1$": (w * errors).mean(),
         "weight and error averaged apart": w.sum() * errors.mean(),
         "weight one": errors.sum(),
     },
@@ -695,7 +698,7 @@ claim(
     got=mean((eps - theta * x_t).square()[:, 0]),
     want=(1 - 2 * theta * s_t + theta**2 * V_t).mean(),
     rejects={
-        "1 − ᾱ without the root": (
+        "$1 − ᾱ$ without the root": (
             1 - 2 * theta * s_t**2 + theta**2 * V_t
         ).mean(),
         "no cross term": (1 + theta**2 * V_t).mean(),
@@ -725,8 +728,8 @@ claim(
     want=s_t.mean() / V_t.mean(),
     rejects={
         "the mean of the minimizers": (s_t / V_t).mean(),
-        "t drawn from 2..T": s_t[1:].mean() / V_t[1:].mean(),
-        "the best at t = T": s_t[-1] / V_t[-1],
+        "$t$ drawn from $2, …, T$": s_t[1:].mean() / V_t[1:].mean(),
+        "the best at $t = T$": s_t[-1] / V_t[-1],
     },
 )
 
@@ -786,9 +789,9 @@ claim(
     want=eps_error / (2 * alpha[1]) + level,
     rejects={
         "weight one": eps_error + level,
-        "1/α_1 dropped": eps_error / 2 + level,
+        "$1/α_1$ dropped": eps_error / 2 + level,
         "no constant": eps_error / (2 * alpha[1]),
-        "x_0-error for ε-error": eps_error / (2 * schedule.beta[1])
+        "$x_0$-error for $ϵ$-error": eps_error / (2 * schedule.beta[1])
         + level,
     },
     atol=1e-9,
@@ -883,7 +886,7 @@ claim(
         ]
     ),
     rejects={
-        "v = a x_0 − s ε": sp.Matrix(
+        "$v = a x_0 − s ϵ$": sp.Matrix(
             [
                 sp.cos(p) * turned
                 - sp.sin(p) * (sp.cos(p) * X - sp.sin(p) * E),
@@ -940,9 +943,10 @@ for variance, rest in (
         got=divergence(answer.x_0, variance),
         want=alpha_bar[2:] * of_eps * v_error + 3 * rest,
         rejects={
-            "the weight of the ε-error": of_eps * v_error + 3 * rest,
-            "divided by ᾱ": of_eps / alpha_bar[2:] * v_error + 3 * rest,
-            "the root of ᾱ": of_v / alpha_bar[2:].sqrt() * v_error
+            "the weight of the $ϵ$-error": of_eps * v_error + 3 * rest,
+            "divided by $ᾱ$": of_eps / alpha_bar[2:] * v_error
+            + 3 * rest,
+            "the root of $ᾱ$": of_v / alpha_bar[2:].sqrt() * v_error
             + 3 * rest,
         },
         atol=1e-9,
@@ -956,7 +960,7 @@ for got in (
         got=got,
         want=v_error,
         rejects={
-            "the same as the ε-loss": alpha_bar[2:] * v_error,
+            "the same as the $ϵ$-loss": alpha_bar[2:] * v_error,
             "SNR without the 1": snr[2:] / (1 + snr[2:]) * v_error,
         },
         atol=1e-9,

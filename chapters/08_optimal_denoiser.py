@@ -109,9 +109,13 @@ claim(
     got=mean_square(y - f),
     want=mean_square(y - best) + mean_square(best - f),
     rejects={
-        "the likeliest y as the best guess": mean_square(y - likeliest)
+        "the likeliest $y$ as the best guess": mean_square(
+            y - likeliest
+        )
         + mean_square(likeliest - f),
-        "E[y] without looking at x": mean_square(y - (p * y).sum())
+        r"$\mathbb E[y]$ without looking at $x$": mean_square(
+            y - (p * y).sum()
+        )
         + mean_square((p * y).sum() - f),
         "no distance to pay for": mean_square(y - best),
     },
@@ -163,9 +167,9 @@ claim(
     got=noises,
     want=(0.5 - a[some] * x_0_hat) / s[some],
     rejects={
-        "x_t − x̂_0, without coefficients": 0.5 - x_0_hat,
-        "a and s exchanged": (0.5 - s[some] * x_0_hat) / a[some],
-        "not divided by s": 0.5 - a[some] * x_0_hat,
+        "$x_t − x̂_0$, without coefficients": 0.5 - x_0_hat,
+        "$a$ and $s$ exchanged": (0.5 - s[some] * x_0_hat) / a[some],
+        "not divided by $s$": 0.5 - a[some] * x_0_hat,
     },
 )
 
@@ -196,9 +200,9 @@ claim(
     got=(plus - minus) / (plus + minus),
     want=sp.tanh(A * X / S**2).rewrite(sp.exp),
     rejects={
-        "s not squared": sp.tanh(A * X / S).rewrite(sp.exp),
+        "$s$ not squared": sp.tanh(A * X / S).rewrite(sp.exp),
         "a half too many": sp.tanh(A * X / (2 * S**2)).rewrite(sp.exp),
-        "x_t / a, the noise ignored": X / A,
+        "$x_t / a$, the noise ignored": X / A,
     },
 )
 
@@ -251,7 +255,8 @@ claim(
             -to_clean / (2 * s[t] ** 2)
         ).softmax(1)
         @ pictures,
-        "s instead of s²": (-square / (2 * s[t])).softmax(1) @ pictures,
+        "$s$ instead of $s²$": (-square / (2 * s[t])).softmax(1)
+        @ pictures,
         "the half forgotten": (-square / s[t] ** 2).softmax(1)
         @ pictures,
     },
@@ -332,7 +337,7 @@ claim(
     rejects={
         "the weights of the data kept": moved.mean(1),
         "the width forgotten in the weights": (sharp * moved).sum(1),
-        "x_t / a instead of the shrunken deviation": (
+        "$x_t / a$ instead of the shrunken deviation": (
             share * (humps + apart / a[t])
         ).sum(1),
     },
@@ -387,8 +392,8 @@ claim(
     want=-s[t] * score[:, 0],
     rejects={
         "the sign": s[t] * score[:, 0],
-        "divided by s": -score[:, 0] / s[t],
-        "s² for s": -(s[t] ** 2) * score[:, 0],
+        "divided by $s$": -score[:, 0] / s[t],
+        "$s²$ for $s$": -(s[t] ** 2) * score[:, 0],
         "the score of the clean data": -s[t] * clean_score[:, 0],
     },
 )
@@ -415,7 +420,7 @@ claim(
     want=guess_noise(x, t),
     rejects={
         "another time": guess_noise(x, t + 1),
-        "the guess of x_0": guess_x_0(x, t),
+        "the guess of $x_0$": guess_x_0(x, t),
     },
 )
 few = pictures[:300]
@@ -494,7 +499,7 @@ claim(
     rejects={
         "the step's noise, as well as all noise": square,
         "the ratio squared": ratio**2 * square,
-        "independent of x_t": 0.0,
+        "independent of $x_t$": 0.0,
     },
 )
 
@@ -558,7 +563,7 @@ claim(
     want=1 - explained,
     rejects={
         "zero": 0.0,
-        "the noise in x_t": s[t] ** 2,
+        "the noise in $x_t$": s[t] ** 2,
         "the root of the mean square": 1 - explained.sqrt(),
     },
 )
@@ -583,7 +588,9 @@ claim(
     got=mean(torch.stack(left, dim=1)),
     want=floors / snr,
     rejects={
-        "Var[x_0], before x_t is seen": torch.full((6,), 1 + width**2),
+        r"$\mathrm{Var}[x_0]$, before $x_t$ is seen": torch.full(
+            (6,), 1 + width**2
+        ),
         "the root of the SNR": floors / snr.sqrt(),
         "the same for both": floors,
     },
@@ -617,9 +624,9 @@ claim(
     rejects={
         "the share of the noise": s[t] ** 2 / (signal + s[t] ** 2),
         "variance 1 taken for granted": a[t] ** 2,
-        "v as a standard deviation": (v * a[t]) ** 2
+        "$v$ as a standard deviation": (v * a[t]) ** 2
         / ((v * a[t]) ** 2 + s[t] ** 2),
-        "the variance of x_0": v,
+        "the variance of $x_0$": v,
     },
 )
 
@@ -812,9 +819,9 @@ claim(
     got=mean(torch.stack(inside, dim=1)),
     want=cells @ (all_x * blind),
     rejects={
-        "all t equally likely for every x": cells
+        "all $t$ equally likely for every $x$": cells
         @ (all_x * guesses.mean(0)),
-        "the answer at the likeliest t": cells
+        "the answer at the likeliest $t$": cells
         @ (all_x * guesses.gather(0, density.argmax(0)[None])[0]),
     },
 )
@@ -844,7 +851,7 @@ claim(
     want=gap,
     rejects={
         "nothing is lost": 0.0,
-        "all t equally likely for every x": unweighted,
+        "all $t$ equally likely for every $x$": unweighted,
         "the mean square of the answers": 1 - floor_two.mean(),
     },
 )
@@ -902,9 +909,9 @@ claim(
     got=mean(without_t - with_t),
     want=s[1:].var(correction=0),
     rejects={
-        "t read off the length": 0.0,
-        "the variance of s²": (s[1:] ** 2).var(correction=0),
-        "falls as 1/d": s[1:].var(correction=0) / 16,
+        "$t$ read off the length": 0.0,
+        "the variance of $s²$": (s[1:] ** 2).var(correction=0),
+        "falls as $1/d$": s[1:].var(correction=0) / 16,
     },
 )
 
@@ -984,7 +991,7 @@ claim(
         "as for a pixel": noise_of_mean * (1 + v * snr),
         "noise not averaged": noise_of_mean
         * (d + v * (1 + (d - 1) * rho) * snr),
-        "d times a pixel's SNR": noise_of_mean * (1 + d * v * snr),
+        "$d$ times a pixel's SNR": noise_of_mean * (1 + d * v * snr),
     },
 )
 
@@ -1027,7 +1034,7 @@ claim(
     got=mean((eps - guess - b).square()),
     want=floor_two[t - 1] + b**2,
     rejects={
-        "b": floor_two[t - 1] + b,
+        "$b$": floor_two[t - 1] + b,
         "a cross term": floor_two[t - 1] + 2 * b + b**2,
         "nothing": floor_two[t - 1],
     },
@@ -1118,7 +1125,7 @@ claim(
     got=(ends[1] - ends[0])[0],
     want=torch.stack([shift(value, b) for value in lam]),
     rejects={
-        "b itself": torch.full((3,), b),
+        "$b$ itself": torch.full((3,), b),
         "the sign": -torch.stack([shift(value, b) for value in lam]),
         "no answer to the shift": torch.full(
             (3,), float(-b * (push / a[:-1]).sum())

@@ -276,7 +276,7 @@ claim(
             ),
             lambda eps: eps,
         ),
-        "one t for the whole batch": slip(
+        "one $t$ for the whole batch": slip(
             lambda x_0, t, eps: jump(x_0, int(t[0]), eps),
             lambda eps: eps,
         ),
@@ -362,7 +362,7 @@ claim(
         "the nearest center alone": s_t
         / D_t
         * (x_t - a_t * means[near]),
-        "the score without −s": score,
+        "the score without $−s$": score,
         "the width forgotten": (x_t - a_t * means[near]) / s_t,
     },
     atol=1e-8,
@@ -422,7 +422,7 @@ claim(
     rejects={
         "a trained network has reached the floor": torch.zeros(4),
         "roots of losses subtracted": torch.stack(roots),
-        "the mean of |ε̂|² as its error": torch.stack(
+        "the mean of $|ϵ̂|²$ as its error": torch.stack(
             [
                 integral(
                     lambda x, t=t: (
@@ -565,17 +565,19 @@ claim(
     got=algorithm_2(network, start, seeded(5), small),
     want=by_library,
     rejects={
-        "the coefficient √(1 − α_t)": wrong_way(
+        "the coefficient $√{1 − α_t}$": wrong_way(
             lambda x, t, e, z: published_mean(x, t, e) + small[t] * z
         ),
-        "z left out": wrong_way(lambda x, t, e, z: right_mean(x, t, e)),
+        "$z$ left out": wrong_way(
+            lambda x, t, e, z: right_mean(x, t, e)
+        ),
         "noise in the last step": wrong_way(
             lambda x, t, e, z: right_mean(x, t, e) + beta[t].sqrt() * z
         ),
         "the variance in the place of its root": wrong_way(
             lambda x, t, e, z: right_mean(x, t, e) + beta_tilde[t] * z
         ),
-        "the network told t − 1": wrong_way(
+        "the network told $t − 1$": wrong_way(
             lambda x, t, e, z: right_mean(x, t, e) + small[t] * z,
             network=lambda x, t: network(x, t - 1),
         ),
@@ -783,9 +785,9 @@ claim(
     got=(1 - (1 - al) / after) / sp.sqrt(al),
     want=sp.sqrt(al) * D / after,
     rejects={
-        "the root of α below": D / (sp.sqrt(al) * after),
+        "the root of $α$ below": D / (sp.sqrt(al) * after),
         "as for data of variance 1": sp.sqrt(al),
-        "the coefficient √(1 − α_t)": (1 - sp.sqrt(1 - al) / after)
+        "the coefficient $√{1 − α_t}$": (1 - sp.sqrt(1 - al) / after)
         / sp.sqrt(al),
     },
 )

@@ -174,7 +174,7 @@ claim(
     want=embed(every_t, 100),
     rejects={
         "the frequencies not paired": published(every_t, 100),
-        "the exponent j / n of the Transformer": torch.cat(
+        "the exponent $j / n$ of the Transformer": torch.cat(
             [
                 (
                     every_t[:, None] * 1e4 ** (-torch.arange(50) / 50)
@@ -185,7 +185,7 @@ claim(
             ],
             dim=1,
         ),
-        "t divided by T": embed(every_t / T, 100),
+        "$t$ divided by $T$": embed(every_t / T, 100),
     },
 )
 
@@ -403,7 +403,7 @@ claim(
         "the middle weight alone": (
             alone + c * kernels[:, 3, 1, 1][:, None, None]
         )[0, :, 1:-1, 1:-1],
-        "the sign of c": (alone - bias)[0, :, 1:-1, 1:-1],
+        "the sign of $c$": (alone - bias)[0, :, 1:-1, 1:-1],
     },
 )
 corner = both[0, :, 0, 0] - alone[0, :, 0, 0]

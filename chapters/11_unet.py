@@ -352,7 +352,7 @@ claim(
         "one kernel for all input channels": [
             multiplications(*layer) / layer[0] for layer in layers
         ],
-        "k in the place of its square": [
+        "$k$ in the place of its square": [
             multiplications(*layer) / layer[3] for layer in layers
         ],
     },
@@ -601,13 +601,13 @@ claim(
     got=torch.stack([count(*case) for case in some]),
     want=every.double(),
     rejects={
-        "k / s everywhere": torch.tensor(
+        "$k / s$ everywhere": torch.tensor(
             [[k / s] * 10 for k, s, _ in some]
         ),
         "the padding forgotten": torch.stack(
             [taps(k, s, 0) for k, s, _ in some]
         ),
-        "k taps everywhere": torch.tensor(
+        "$k$ taps everywhere": torch.tensor(
             [[float(k)] * 10 for k, s, _ in some]
         ),
     },
@@ -661,11 +661,11 @@ claim(
     got=mean(torch.stack(squares, 1)),
     want=want,
     rejects={
-        "k² / s² taps": torch.tensor(
+        "$k² / s²$ taps": torch.tensor(
             [[9 / 4] * 4, [4] * 4, [9 / 4] * 4]
         )
         * C,
-        "all k² taps": torch.tensor([[9] * 4, [16] * 4, [9] * 4]) * C,
+        "all $k²$ taps": torch.tensor([[9] * 4, [16] * 4, [9] * 4]) * C,
         "the pattern moved by one": want.flip(1) * 1.0,
     },
 )
@@ -698,8 +698,8 @@ claim(
     got=mean(torch.stack(powers[:2], 1)),
     want=torch.tensor([3 / 4, 3 / 4]),
     rejects={
-        "none where the stride divides k": torch.tensor([3 / 4, 0]),
-        "1 / s²": torch.tensor([1 / 4, 1 / 4]),
+        "none where the stride divides $k$": torch.tensor([3 / 4, 0]),
+        "$1 / s²$": torch.tensor([1 / 4, 1 / 4]),
         "one less along each side": torch.tensor([1 / 2, 1 / 2]),
     },
 )
@@ -825,7 +825,7 @@ with torch.no_grad():
         rejects={
             "no skips": ours(x_t, t, skips=0.0),
             "skips counted twice": ours(x_t, t, skips=2.0),
-            "the plane holds t / T": ours(x_t, (t + 1000) / 2),
+            "the plane holds $t / T$": ours(x_t, (t + 1000) / 2),
             "an activation at the end": F.silu(ours(x_t, t)),
         },
     )
@@ -872,7 +872,7 @@ claim(
     rejects={
         "back where we were": torch.stack([sizes] * 3),
         "rounded up": trips(k=3, o=1),
-        "k = 3 without output padding": trips(k=3),
+        "$k = 3$ without output padding": trips(k=3),
         "even sizes suffice": torch.stack([2 * (sizes // 2)] * 3),
     },
 )
@@ -950,7 +950,7 @@ claim(
         "as without an activation": 1.0,
         "the variance, not the mean square": moment
         - (weight * F.silu(z)).sum() ** 2,
-        "2 g (1 − g) kept": 0.5
+        "$2 g (1 − g)$ kept": 0.5
         - 2 * (weight * z.square() * g * (1 - g)).sum(),
     },
 )
@@ -988,8 +988,8 @@ claim(
     rejects={
         "2, as for ReLU": torch.full((3,), 2 * moment.item()),
         "all 16 taps of the transposed": torch.tensor([1, 1, 1 / 4]),
-        "k in the place of its square": torch.tensor([3.0, 4.0, 2.0]),
-        "PyTorch's own draw, 1 / 3n": moment.item()
+        "$k$ in the place of its square": torch.tensor([3.0, 4.0, 2.0]),
+        "PyTorch's own draw, $1 / 3n$": moment.item()
         / torch.tensor([3, 3, 12]),
     },
 )

@@ -294,10 +294,10 @@ claim(
         "over the batch": F.batch_norm(
             h, None, None, gamma, delta, training=True
         ),
-        "the variance with n − 1": finish(
+        "the variance with $n − 1$": finish(
             away / (parts.var(2, keepdim=True) + 1e-5).sqrt()
         ),
-        "ε outside the root": finish(
+        "$ϵ$ outside the root": finish(
             away / (parts.std(2, correction=0, keepdim=True) + 1e-5)
         ),
         "no root": finish(away / parts.var(2, keepdim=True)),
@@ -484,8 +484,8 @@ claim(
     want=sigma * (1 + x * (1 - sigma)),
     rejects={
         "the gate alone": sigma,
-        "the derivative of σ alone": sigma * (1 - sigma),
-        "product rule without the factor x": sigma * (2 - sigma),
+        "the derivative of $σ$ alone": sigma * (1 - sigma),
+        "product rule without the factor $x$": sigma * (2 - sigma),
         "ReLU": sp.Heaviside(x),
     },
 )
@@ -569,7 +569,7 @@ with torch.no_grad():
                 shortcut="normalized"
             ),
             "norm after scale and shift": other(after=True),
-            "γ in the place of 1 + γ": other(one=0.0),
+            "$γ$ in the place of $1 + γ$": other(one=0.0),
             "no second SiLU": other(activate=False),
         },
         atol=1e-10,
@@ -819,8 +819,8 @@ with torch.no_grad():
         got=their(rows, rows, rows)[0],
         want=attention(q, k, v) @ last,
         rejects={
-            "no √C": mixed(torch.softmax(scores, 2)),
-            "divided by C": mixed(torch.softmax(scores / C, 2)),
+            "no $√C$": mixed(torch.softmax(scores, 2)),
+            "divided by $C$": mixed(torch.softmax(scores / C, 2)),
             "softmax over the queries": mixed(
                 torch.softmax(scores / C**0.5, 1)
             ),
@@ -857,9 +857,9 @@ claim(
     got=variance((q * k).sum(1)),
     want=float(C),
     rejects={
-        "√C": C**0.5,
+        "$√C$": C**0.5,
         "variances do not add": 1.0,
-        "2C, as of q + k": 2.0 * C,
+        "$2C$, as of $q + k$": 2.0 * C,
     },
 )
 
@@ -1178,7 +1178,7 @@ claim(
     want=torch.tensor([abar * v, abar * v + 1 - abar]),
     rejects={
         "data of variance 1": torch.tensor([abar, 1.0]),
-        "a in the place of its square": torch.tensor(
+        "$a$ in the place of its square": torch.tensor(
             [abar**0.5 * v, abar**0.5 * v + (1 - abar) ** 0.5]
         ),
         "the noise shared as well": (abar * v + 1 - abar)

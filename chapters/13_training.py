@@ -186,8 +186,8 @@ claim(
     got=by_hand(),
     want=by_library(),
     rejects={
-        "times from 0 to T − 1": slip(lambda t, e: (t - 1, e, 1)),
-        "one t for the whole batch": slip(
+        "times from 0 to $T − 1$": slip(lambda t, e: (t - 1, e, 1)),
+        "one $t$ for the whole batch": slip(
             lambda t, e: (t[:1].expand(len(t)), e, 1)
         ),
         "a second noise as the target": slip(
@@ -952,8 +952,8 @@ claim(
     got=fitted(64, 0.1),
     want=fitted(1, 0.1 / 64),
     rejects={
-        "the same ε": fitted(1, 0.1),
-        "ε times the factor": fitted(1, 0.1 * 64),
+        "the same $ϵ$": fitted(1, 0.1),
+        "$ϵ$ times the factor": fitted(1, 0.1 * 64),
         "a higher rate": fitted(1, 0.1, rate=0.64),
         "gradient descent": fitted(
             64, 0, rate=1e-4, optimizer=torch.optim.SGD

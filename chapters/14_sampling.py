@@ -206,12 +206,12 @@ claim(
     rejects={
         name: walk_by(line, stub, start, every, fresh(5))
         for name, line in {
-            "σ² in the place of σ": partial(right, std=beta_tilde),
+            "$σ²$ in the place of $σ$": partial(right, std=beta_tilde),
             "line 3 forgotten": no_third_line,
-            "x_t clipped in every step": lambda *known: right(
+            "$x_t$ clipped in every step": lambda *known: right(
                 *known
             ).clamp(-1, 1),
-            "the coefficient √(1 − α_t)": partial(
+            "the coefficient $√{1 − α_t}$": partial(
                 right, scale=lambda b, s: b.sqrt()
             ),
         }.items()
@@ -274,8 +274,8 @@ claim(
     got=by_guess(guess),
     want=by_noise((1 - al) / sp.sqrt(now)),
     rejects={
-        "the coefficient √(1 − α_t)": by_noise(sp.sqrt(1 - al)),
-        "x̂_0 not divided by a": by_noise(1 - al) * sp.sqrt(al * p),
+        "the coefficient $√{1 − α_t}$": by_noise(sp.sqrt(1 - al)),
+        "$x̂_0$ not divided by $a$": by_noise(1 - al) * sp.sqrt(al * p),
         "all of the noise": by_noise(sp.sqrt(now)),
     },
 )
@@ -295,7 +295,7 @@ for t in (990, 700, 300, 20):
         got=diffusion.posterior(schedule, clipped, x_t, t).mean,
         want=(x_t - beta[t] / s[t] * with_it) / root,
         rejects={
-            "the old ε̂": (x_t - beta[t] / s[t] * eps_hat) / root,
+            "the old $ϵ̂$": (x_t - beta[t] / s[t] * eps_hat) / root,
             "without the root": x_t - beta[t] / s[t] * with_it,
         },
     )
@@ -308,9 +308,9 @@ for t in (990, 700, 300, 20):
         got=fixed(x_t, t).eps,
         want=eps_hat + a[t] / s[t] * off,
         rejects={
-            "ε̂ kept": eps_hat,
+            "$ϵ̂$ kept": eps_hat,
             "the other sign": eps_hat - a[t] / s[t] * off,
-            "s/a in the place of a/s": eps_hat + s[t] / a[t] * off,
+            "$s/a$ in the place of $a/s$": eps_hat + s[t] / a[t] * off,
         },
         atol=1e-9,
     )
@@ -343,8 +343,8 @@ claim(
     got=moved / delta,
     want=-beta[t] / (s[t] * alpha[t].sqrt()),
     rejects={
-        "without the root of α": -beta[t] / s[t],
-        "the error of x̂_0": -s[t] / a[t],
+        "without the root of $α$": -beta[t] / s[t],
+        "the error of $x̂_0$": -s[t] / a[t],
         "the other sign": beta[t] / (s[t] * alpha[t].sqrt()),
     },
     atol=1e-9,
@@ -711,9 +711,9 @@ claim(
     got=mean_0 + forward * z,
     want=guess + (1 - schedule.alpha_bar[t]).sqrt()[:, None] * z,
     rejects={
-        "β_t of a single step": guess + beta[t].sqrt()[:, None] * z,
+        "$β_t$ of a single step": guess + beta[t].sqrt()[:, None] * z,
         "the variance for its root": guess + forward**2 * z,
-        "as with β̃": guess,
+        "as with $β̃$": guess,
     },
 )
 
@@ -1072,7 +1072,7 @@ claim(
     "eq:eta-one",
     got=(al * before**2 / now),
     want=before - tilde,
-    rejects={"β in the place of β̃": before - (1 - al)},
+    rejects={"$β$ in the place of $β̃$": before - (1 - al)},
 )
 
 
@@ -1089,8 +1089,8 @@ claim(
     got=stub_walk(ddim(1.0)),
     want=stub_walk(ddpm()),
     rejects={
-        "η = 0": stub_walk(ddim(0.0)),
-        "η = 1 with β": stub_walk(ddpm(diffusion.kernel_variance)),
+        "$η = 0$": stub_walk(ddim(0.0)),
+        "$η = 1$ with $β$": stub_walk(ddpm(diffusion.kernel_variance)),
     },
     atol=1e-9,
 )

@@ -510,14 +510,14 @@ claim(
     got=all_steps(ddpm()),
     want=torch.stack([derived(t) for t in later]),
     rejects={
-        "√(1 − α) for the coefficient": all_steps(
+        "$√{1 − α}$ for the coefficient": all_steps(
             patients.root_coefficient
         ),
         "a table that is shifted by one": all_steps(
             patients.shifted_table
         ),
-        "told t − 1": all_steps(patients.told_earlier),
-        "x_t clipped": all_steps(patients.clipped_state),
+        "told $t − 1$": all_steps(patients.told_earlier),
+        "$x_t$ clipped": all_steps(patients.clipped_state),
     },
 )
 

@@ -110,7 +110,7 @@ claim(
         + C_1.trace()
         + C_2.trace()
         - K.trace(),
-        "independent x and y": apart + C_1.trace() + C_2.trace(),
+        "independent $x$ and $y$": apart + C_1.trace() + C_2.trace(),
         "the means forgotten": C_1.trace()
         + C_2.trace()
         - 2 * K.trace(),
@@ -143,7 +143,7 @@ claim(
         "the variances subtracted": (m_1 - m_2) ** 2
         + abs(s_1**2 - s_2**2),
         "not squared": abs(m_1 - m_2) + abs(s_1 - s_2),
-        "independent x and y": (m_1 - m_2) ** 2 + s_1**2 + s_2**2,
+        "independent $x$ and $y$": (m_1 - m_2) ** 2 + s_1**2 + s_2**2,
     },
     atol=1e-4,
 )
@@ -426,7 +426,7 @@ claim(
     rejects={
         "no bias": 0.0,
         "only one set is finite": lam.sum() / N,
-        "as with N + M pictures": lam.sum() / (N + M),
+        "as with $N + M$ pictures": lam.sum() / (N + M),
         "one variance for all": 5 * lam.max() * both,
     },
 )
@@ -472,7 +472,7 @@ claim(
     rejects={
         "no half": (Delta**2 / sums).sum(),
         "the diagonal alone": (Delta**2 / sums).diag().sum() / 2,
-        "as in one dimension, Δ²/4λ": (
+        "as in one dimension, $Δ²/4λ$": (
             Delta**2 / (4 * lam[:, None])
         ).sum(),
         "variances for roots": (Delta**2).sum(),
@@ -630,7 +630,7 @@ claim(
     want=of_groups.std() / 10**0.5,
     rejects={
         "the spread of the ten": of_groups.std() / 9,
-        "no factor g − 1": of_groups.std() / 10**0.5 / 9**0.5,
+        "no factor $g − 1$": of_groups.std() / 10**0.5 / 9**0.5,
         "the spread of the groups": of_groups.std(),
     },
     atol=1e-12,
