@@ -1,13 +1,15 @@
 """The reader's lines and folds, and the key by which a chapter's outputs are found."""
 
 import inspect
+import shutil
 
 import pytest
 
 from ddpm_book import reader, store
-from ddpm_book.percent import code_lines, parse
+from ddpm_book.percent import ROOT, code_lines, parse
 from ddpm_book.printed import printed
 from ddpm_book.runnable import dependencies, member
+from ddpm_lib.course import scripts
 
 TEXT = """\
 # ---
@@ -134,3 +136,24 @@ def test_an_explorable_is_a_dependency_with_what_it_imports():
         "explorables.css",
     }
     assert "ddpm_lib/course/claims.py" in names and "ddpm_lib/course/live.py" not in names
+
+
+def test_a_changed_explorable_changes_the_keys_of_its_chapters_only(tmp_path, monkeypatch):
+    folder = tmp_path / "explorables"
+    shutil.copytree(scripts.folder(), folder)
+    monkeypatch.setattr(scripts, "FOLDERS", (folder,))
+    names = ("11_unet", "12_blocks", "14_sampling")
+    chapters = {name: (ROOT / f"chapters/{name}.py").read_text("utf-8") for name in names}
+
+    def keys():
+        store.key.cache_clear()
+        return {name: store.key(text) for name, text in chapters.items()}
+
+    before = keys()
+    for module, users in (("arithmetic", {"11_unet"}), ("convolution", {"14_sampling"})):
+        with (folder / f"{module}.js").open("a") as file:
+            file.write("// changed\n")
+        after = keys()
+        assert {name for name in chapters if after[name] != before[name]} == users
+        before = after
+    store.key.cache_clear()

@@ -47,7 +47,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("doctree-read", checks.bare_widgets)
     app.connect("doctree-read", claims.collect)
     app.connect("doctree-read", outputs.mark_sentences)
-    app.connect("env-updated", offline.drop_widget_manager)
     app.connect("env-check-consistency", claims.unclaimed)
     app.connect("env-get-updated", claims.ledgers_to_write)
     # The theme makes its header buttons at 501.

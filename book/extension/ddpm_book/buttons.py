@@ -16,6 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from ddpm_book.execution import script
+from ddpm_book.words import say
 
 
 def repository(folder: Path) -> str | None:
@@ -57,7 +58,7 @@ def offer_colab(
                 "type": "link",
                 "url": f"https://colab.research.google.com/github/{owner_name}/blob/gh-pages/_sources/{page}.ipynb",
                 "text": "Colab",
-                "tooltip": "Open in Colab",
+                "tooltip": say("Open in Colab"),
                 "icon": "_static/images/logo_colab.png",
                 "label": "colab-button",
             },

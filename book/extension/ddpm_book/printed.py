@@ -15,28 +15,18 @@ def printed(source: str) -> list[str]:
         tree = ast.parse(source)
     except SyntaxError:
         return []  # running it will report that, with the line
-    nodes = list(ast.walk(tree))
     bound = _bound(tree)
-    loops = {
-        node.target.id: node.iter.elts
-        for node in nodes
-        if isinstance(node, ast.For | ast.comprehension)
-        and isinstance(node.target, ast.Name)
-        and isinstance(node.iter, ast.Tuple | ast.List)
-    }
-    own = {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    own = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
     texts = []
-    for argument in _arguments(nodes):
-        in_loop = isinstance(argument, ast.Name) and argument.id in loops
-        for node in loops[argument.id] if in_loop else [argument]:
-            first, *rest = ast.unparse(node).split(".")
-            if first in bound:
-                texts.append(_text(".".join([bound[first], *rest])))
-            elif first not in own:
-                raise ValueError(
-                    f"inspect.getsource({ast.unparse(node)}): cannot tell which source this is, "
-                    "and so not when to print it anew; name what is imported or defined here"
-                )
+    for node in _arguments(tree):
+        first, *rest = ast.unparse(node).split(".")
+        if first in bound:
+            texts.append(_text(".".join([bound[first], *rest])))
+        elif first not in own:
+            raise ValueError(
+                f"inspect.getsource({ast.unparse(node)}): cannot tell which source this is, "
+                "and so not when to print it anew; name what is imported or defined here"
+            )
     return texts
 
 
@@ -45,13 +35,23 @@ def _bound(tree: ast.AST) -> dict[str, str]:
     return {name: name if whole.startswith(f"{name}.") else whole for name, whole in imports(tree)}
 
 
-def _arguments(nodes: list[ast.AST]) -> Iterator[ast.expr]:
-    for node in nodes:
-        match node:
-            case ast.Call(
-                func=ast.Name(id="getsource") | ast.Attribute(attr="getsource"), args=[argument]
-            ):
-                yield argument
+def _arguments(tree: ast.AST) -> Iterator[ast.expr]:
+    """What getsource is called with; for the variable of a loop, what the loop goes over."""
+    found: dict[ast.Call, list[ast.expr]] = {}
+    for node in ast.walk(tree):  # a loop comes before what is in it
+        for call in _calls(node):
+            found.setdefault(call, call.args)
+        if isinstance(node, ast.For) and isinstance(node.iter, ast.Tuple):
+            for call in _calls(*ast.walk(node)):
+                if ast.unparse(call.args[0]) == ast.unparse(node.target):
+                    found[call] = node.iter.elts
+    for arguments in found.values():
+        yield from arguments
+
+
+def _calls(*nodes: ast.AST) -> list[ast.Call]:
+    calls = (node for node in nodes if isinstance(node, ast.Call))
+    return [call for call in calls if ast.unparse(call.func).split(".")[-1] == "getsource"]
 
 
 def _text(name: str) -> str:
