@@ -81,10 +81,9 @@ def _exported(cell: NotebookNode) -> NotebookNode:
 
 
 def _setup(text: str) -> str:
-    code = "\n".join(cell.source for cell in code_cells(parse(text)))
-    imports = set(re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE))
+    imports = set(re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE))
     needs = json.dumps(sorted(imports - {"ddpm_lib"}))
-    return SETUP.replace("(library)", archive(dependencies(text))).replace("(needs)", needs)
+    return SETUP.replace("(needs)", needs).replace("(library)", archive(dependencies(text)))
 
 
 def archive(files: set[Path]) -> str:
