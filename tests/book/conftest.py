@@ -41,7 +41,7 @@ FIRST = """\
 from ddpm_lib import used
 from ddpm_lib.course.claims import claim
 
-rejects = {"square": used.OFF**2, "0 / 0": float("nan")}
+rejects = {"square": used.OFF**2, "$0 / 0$": float("nan")}
 claim("eq:double", got=used.ONE + used.ONE, want=2.0, rejects=rejects)
 """
 
@@ -50,6 +50,11 @@ SECOND = """\
 # # Second
 #
 # Nothing of the library here.
+
+# %%
+from IPython.display import Math
+
+Math(r"\\frac{1}{2}")
 
 # %% tags=["nbval-check-output"]
 print("second")

@@ -10,6 +10,8 @@ import zipfile
 
 import pytest
 
+from ddpm_book import mathematics
+
 FIRST, SECOND = "chapters/03_first.py", "chapters/05_second.py"
 
 
@@ -25,13 +27,25 @@ def test_numbers_come_from_file_names_and_claims_reach_page_and_ledger(built_boo
     first = page(built_book, "chapters/03_first")
     assert "(3.1)" in first and "(3.2)" in first
     line = re.search(r'<p class="claim" id="claim-1">(.*?)</p>', first, re.DOTALL)[1]
-    text = re.sub(r"<[^>]+>", "", line)
+    text = re.sub(r"<[^>]+>", "", line.replace(mathematics.html("0 / 0"), "0 / 0"))
     assert text == "✓ (3.2) |got − want| = 0 ≤ 4.4·10⁻¹³ · rejects: square; 0 / 0"
     ledger = page(built_book, "book/claims")
     assert "2 labeled equations, 1 of them definitions" in ledger
     assert 'href="../chapters/03_first.html#claim-1"' in ledger
     assert 'href="../chapters/03_first.html#equation-eq-double"' in ledger
-    assert "square: 1" in ledger and "0 / 0: ∞" in ledger
+    assert "square: 1" in ledger and mathematics.html("0 / 0") + "</span>: ∞" in ledger
+
+
+def test_a_page_has_its_formulas_without_a_script(built_book):
+    first, second = page(built_book, "chapters/03_first"), page(built_book, "chapters/05_second")
+    numbered = re.search(
+        r'<div class="math[^>]* id="equation-eq-double">(.*?)</div>', first, re.DOTALL
+    )
+    assert '<span class="eqno">(3.2)<a class="headerlink"' in numbered[1]
+    assert mathematics.html("\nx + x = 2 x\n", display=True) in numbered[1]
+    assert mathematics.html(r"\displaystyle \frac{1}{2}") in second  # what a cell shows
+    assert mathematics.html("t") in second  # in the caption of a figure
+    assert "mathjax" not in (first + second).lower()
 
 
 def test_each_kernel_has_one_thread_so_that_numbers_repeat(built_book):
@@ -127,6 +141,14 @@ WARNED = {
     ),
     "explorable without caption": (
         SECOND, f'# %% mystnb={{"image": {{"alt": "It."}}}}\n{EXPLORABLE}', "figure has no caption",
+    ),
+    "undefined macro": (
+        SECOND, "# %% [markdown]\n# As $\\foo$ says.",
+        r"cannot be set: KaTeX parse error: Undefined control sequence: \foo",
+    ),
+    "claim whose mathematics is not set": (
+        FIRST, '# %%\nclaim("eq:double", got=2.0, want=2.0, rejects={"x_0": 3.0})',
+        "“x_0” has mathematics outside of $…$",
     ),
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ A claim prints one line and attaches its figures to that output (`ddpm_lib.cours
 they are read from the executed notebook, so nothing on the page or in the ledger is typed by hand.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.nodes import make_refnode
 
 from ddpm_book.execution import executed_notebook
+from ddpm_book.mathematics import unset, with_formulas
+from ddpm_book.words import say
 
 logger = logging.getLogger(__name__)
 
@@ -66,14 +69,20 @@ def _line(claim: Claim, doc: str, near: nodes.Node) -> nodes.paragraph:
     line.source, line.line = near.source, near.line
     line += [nodes.Text("✓ "), _equation(claim["label"], doc, near), nodes.Text(" ")]
     line += nodes.inline(text=size(claim), classes=["claim-size"])
-    line += nodes.Text(" · rejects: " + "; ".join(name for name, _ in claim["rejects"]))
+    line += nodes.Text(f" · {say('rejects:')} ")
+    for i, (name, _) in enumerate(claim["rejects"]):
+        if unset(name):
+            logger.warning(
+                "the wrong version “%s” has mathematics outside of $…$", name, location=line
+            )
+        line += [nodes.Text("; " if i else ""), *with_formulas(name)]
     return line
 
 
 def size(claim: Claim) -> str:
     """How closely the equation held, in the terms of its kind."""
     if claim["kind"] == "symbolic":
-        return "holds symbolically"
+        return say("holds symbolically")
     return f"|got − want| = {number(claim['error'])} ≤ {number(claim['tolerance'])}"
 
 
@@ -149,27 +158,32 @@ class WriteLedger(SphinxPostTransform):
         group += [nodes.colspec(colwidth=width) for width in (12, 16, 28, 44)]
         head, body = nodes.thead(), nodes.tbody()
         group += [head, body]
-        head += _row(
-            *[nodes.Text(t) for t in ("Equation", "Kind", "Check", "Rejects, and how far off")]
-        )
+        titles = say("Equation"), say("Kind"), say("Check"), say("Rejects, and how far off")
+        head += _row(*map(nodes.Text, titles))
         for label in equations:
             claims = [c for c in self.env.ddpm_claims[doc] if c["label"] == label]
             for claim in claims:
                 body += self._claim_row(doc, label, claim)
             if not claims:
                 here = self.env.docname
-                body += _row(_equation(label, here, self.document), nodes.Text("definition"))
+                body += _row(_equation(label, here, self.document), nodes.Text(say("definition")))
         return table
 
     def _claim_row(self, doc: str, label: str, claim: Claim) -> nodes.row:
         here = self.env.docname
+        kind = {
+            "exact": say("exact"),
+            "symbolic": say("symbolic"),
+            "Monte Carlo": say("Monte Carlo"),
+        }[claim["kind"]]
         check = nodes.inline(text=size(claim))
         link = make_refnode(self.app.builder, here, doc, claim["id"], check)
         wrong = nodes.bullet_list()
         for name, apart in claim["rejects"]:
             off = "" if claim["kind"] == "symbolic" else f": {number(apart)}"
-            wrong += nodes.list_item("", nodes.paragraph(text=f"{name}{off}"))
-        return _row(_equation(label, here, self.document), nodes.Text(claim["kind"]), link, wrong)
+            item = nodes.paragraph("", "", *with_formulas(name), nodes.Text(off))
+            wrong += nodes.list_item("", item)
+        return _row(_equation(label, here, self.document), nodes.Text(kind), link, wrong)
 
 
 def _row(*contents: nodes.Node) -> nodes.row:
@@ -183,15 +197,20 @@ def _row(*contents: nodes.Node) -> nodes.row:
 def _summary(env: BuildEnvironment) -> nodes.paragraph:
     claims = [claim for claims in env.ddpm_claims.values() for claim in claims]
     labels = [label for equations in env.ddpm_equations.values() for label in equations]
-    kinds = [
-        f"{sum(c['kind'] == k for c in claims)} {k}" for k in ("exact", "symbolic", "Monte Carlo")
-    ]
-    definitions = sum(label.startswith("def:") for label in labels)
-    wrong = sum(len(claim["rejects"]) for claim in claims)
-    return nodes.paragraph(
-        text=f"{len(labels)} labeled equations, {definitions} of them definitions. "
-        f"{len(claims)} claims: {', '.join(kinds)}. Together they reject {wrong} wrong versions."
+    kinds = Counter(claim["kind"] for claim in claims)
+    text = say(
+        "{equations} labeled equations, {definitions} of them definitions. {claims} claims: "
+        "{exact} exact, {symbolic} symbolic, {random} Monte Carlo. Together they reject {wrong} "
+        "wrong versions.",
+        equations=str(len(labels)),
+        definitions=str(sum(label.startswith("def:") for label in labels)),
+        claims=str(len(claims)),
+        exact=str(kinds["exact"]),
+        symbolic=str(kinds["symbolic"]),
+        random=str(kinds["Monte Carlo"]),
+        wrong=str(sum(len(claim["rejects"]) for claim in claims)),
     )
+    return nodes.paragraph(text=text)
 
 
 def prepare(app: Sphinx) -> None:

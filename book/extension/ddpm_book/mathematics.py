@@ -30,6 +30,8 @@ SET = r"""function set(tex, displayMode) {
     return ["", error.message];
   }
 }"""
+FORMULA = re.compile(r"\$(.+?)\$")
+RAW = re.compile(r"[$_^√²³⁻Α-ωϕϵἀ-῾\u0300-\u036f]")  # a dollar, an index, a power, Greek, an accent
 ANNOTATION = re.compile(r"<annotation .*?</annotation>", re.DOTALL)
 
 
@@ -57,12 +59,13 @@ def _katex() -> MiniRacer:
 
 def with_formulas(text: str) -> list[nodes.Node]:
     """A plain text in which $…$ are formulas, as nodes."""
-    parts = text.split("$")
-    if len(parts) % 2 == 0:
-        raise ValueError(f"an odd number of dollar signs in {text!r}: a formula is $…$")
-    return [
-        nodes.math(part, part) if i % 2 else nodes.Text(part) for i, part in enumerate(parts) if part
-    ]
+    parts = FORMULA.split(text)
+    return [nodes.math(part, part) if i % 2 else nodes.Text(part) for i, part in enumerate(parts)]
+
+
+def unset(text: str) -> bool:
+    """Whether a plain text has mathematics outside of $…$, which a page would show as it is."""
+    return bool(RAW.search(FORMULA.sub("", text)))
 
 
 def visit_inline(translator: HTML5Translator, node: nodes.math) -> None:
