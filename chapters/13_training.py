@@ -69,7 +69,6 @@ plt.show()
 # %%
 import inspect
 from copy import deepcopy
-from textwrap import dedent
 
 from ddpm_lib import diffusion
 from ddpm_lib.networks.unet import UNet
@@ -78,6 +77,7 @@ from ddpm_lib.training import (
     Run,
     Settings,
     learning_rate,
+    optimizer_step,
     training_steps,
 )
 
@@ -115,12 +115,10 @@ def one_step(k, network, average, adam, *, settings, chance, noise):
 
 
 # %% [markdown]
-# The library has the same in `training.training_steps`. It is a generator: it takes a step, tells about it, and waits, and whoever asked decides what to print, to draw or to save.
+# The library has the five lines in `training.optimizer_step`, for a batch that may come in parts where memory is short; `losses` computes line 1 before its mean. What draws the batches is `training.training_steps`. It is a generator: it takes a step, tells about it, and waits, and whoever asked decides what to print, to draw or to save.
 
 # %%
-source = inspect.getsource(training_steps)
-start, end = source.index("    def one_step"), source.rindex("return")
-print(dedent(source[start:end]))
+print(inspect.getsource(optimizer_step))
 
 # %% [markdown]
 # The claim trains a small UNet for twelve steps both ways, with the same seeds, and compares the loss of every step and the averaged network at the end. Then come five slips that somebody has made in line 1 or just before it. Two of them are hard to see later: times from 0 to $T - 1$, and a sum where line 1 has a mean.

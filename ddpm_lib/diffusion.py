@@ -39,6 +39,7 @@ class Parameterization(NamedTuple):
 
 
 Network = Callable[[Tensor, Tensor], Tensor]  # (x_t (B, ...), t (B,)) -> (B, ...)
+Conditional = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x_t, t, y (B, ...)) -> (B, ...)
 Denoiser = Callable[[Tensor, Time], Prediction]  # (x_t, t): a network that has been decoded
 Variance = Callable[[Schedule, Time, Time], Tensor]  # (schedule, t, u) -> of a step from t to u
 Randn = Callable[[torch.Size], Tensor]  # shape -> standard normal noise
@@ -166,6 +167,20 @@ def ask(network: Network, x_t: Tensor, t: Time) -> Tensor:
             f"a network returns the shape of x_t, {tuple(x_t.shape)}, got {tuple(out.shape)}"
         )
     return out.to(x_t.dtype)  # under autocast it is bfloat16
+
+
+def given(network: Conditional, y: Tensor) -> Network:
+    """The network that is told y about each picture: from here on one like any other.
+
+    y: (B, ...), on the device of the network: labels, words, masks, smaller pictures
+    """
+
+    def network_given_y(x_t: Tensor, t: Tensor) -> Tensor:
+        if len(y) != len(x_t):
+            raise ValueError(f"y is one for each of the {len(x_t)} pictures, got {len(y)}")
+        return network(x_t, t, y)
+
+    return network_given_y
 
 
 # Noise

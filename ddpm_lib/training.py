@@ -12,18 +12,19 @@ stops.
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from ddpm_lib import diffusion
-from ddpm_lib.diffusion import Network, Parameterization
-from ddpm_lib.schedules import Schedule
+from ddpm_lib.diffusion import Parameterization, check_floats, given, send
+from ddpm_lib.schedules import Schedule, describe
 from ddpm_lib.settings import Settings
 
 BINS = 20  # of times, for the losses by time
@@ -100,12 +101,30 @@ class OneDevice:
         return tensor
 
 
+class Known(NamedTuple):
+    """What is known about the examples, for a network that is told of it: (x_t, t, y)."""
+
+    y: Tensor  # (N, ...): labels, words, masks, smaller pictures, for each example
+    null: Tensor  # (...): what the network is told in place of a y that is left out
+    drop: float = 0.1  # how often it is left out
+
+
+class Batch(NamedTuple):
+    """What a step of Algorithm 1 draws, or a part of that; on the CPU, except for the noise."""
+
+    which: Tensor  # (B,), of the examples
+    t: Tensor  # (B,)
+    eps: Tensor  # (B, ...)
+    dropped: Tensor  # (B,), where y is left out
+
+
 def training_steps(
     run: Run,
     schedule: Schedule,
     parameterization: Parameterization,
     data: Tensor,
     *,
+    known: Known | None = None,
     prepare: Callable[[Tensor], Tensor] = lambda x_0: x_0,
     loss: Callable[..., Tensor] = diffusion.loss,
     devices: Devices | None = None,
@@ -114,59 +133,36 @@ def training_steps(
 
     data: (N, ...) examples, on the device of the network if they fit there; pictures stay uint8.
           A larger set stays in memory, or on the disk: torch.from_file. Flips: double the set.
+    known: what a conditional network is told about them
     prepare: makes x_0 of some of them, such as data.scale
     loss: with the arguments of diffusion.loss and its result, one number for each example
     devices: an Accelerator, for several processes; each makes the same draws and computes its part
 
     The k-th step is the same for any number of processes and parts, up to rounding.
     """
-    settings, devices = run.settings, devices or OneDevice()
-    processes, me = devices.num_processes, devices.process_index
-    size, rest = divmod(settings.batch, processes * settings.accumulate)
-    if rest:
-        raise ValueError(
-            f"a batch of {settings.batch} does not divide into {processes} processes of "
-            f"{settings.accumulate} parts: make it a multiple of {processes * settings.accumulate}"
-        )
-    first, end = (i * size * settings.accumulate for i in (me, me + 1))
-    parts = [slice(i, i + size) for i in range(first, end, size)]  # of the batch, for this process
-    device = run.failed.device
-    one = prepare(diffusion.send(data[:1], device))  # to know its shape and dtype
-    diffusion.check_floats(one, "x_0")
+    settings, devices, device = run.settings, devices or OneDevice(), run.failed.device
+    slices = _slices(settings, devices)
+    one = prepare(send(data[:1], device))  # to know its shape and dtype
+    check_floats(one, "x_0")
+    if known is not None:
+        _check_known(known, len(data))
     module = devices.prepare_model(run.network)
     network = _quick(module, settings)
 
-    def one_step() -> Tensor:
-        index = torch.randint(len(data), (settings.batch,), generator=run.chance)
-        t = torch.randint(1, schedule.T + 1, (settings.batch,), generator=run.chance)
-        shape = (settings.batch, *one.shape[1:])
-        eps = torch.randn(shape, generator=run.noise, dtype=one.dtype, device=device)
-        total = one.new_zeros(())
-        for part in parts:
-            # Processes exchange their gradients once a step, with the last part.
-            with nullcontext() if part is parts[-1] else devices.no_sync(module):
-                x_0 = prepare(
-                    diffusion.send(data[diffusion.send(index[part], data.device)], device)
-                )
-                losses = loss(schedule, network, parameterization, x_0, t=t[part], eps=eps[part])
-                share = losses.mean() / len(parts)
-                share.backward()
-            total += share.detach()
-        nn.utils.clip_grad_norm_(run.network.parameters(), settings.clip)
-        run.optimizer.step()
-        run.optimizer.zero_grad()
-        return devices.reduce(total, "mean")
+    def losses(part: Batch) -> Tensor:
+        x_0 = prepare(_pick(data, part.which, device))
+        asked = given(network, _told(known, part, device)) if known else network
+        return loss(schedule, asked, parameterization, x_0, t=part.t, eps=part.eps)
 
     def steps() -> Iterator[Record]:
         times = deque([time.perf_counter()], maxlen=50)
         while run.step < settings.steps:
             step, run.whole = run.step + 1, False
-            rate = learning_rate(settings, step)
             try:
-                for group in run.optimizer.param_groups:
-                    group["lr"] = rate
-                value = one_step()
-                _follow(run.average, run.network, min(settings.ema, step / (step + 9)))
+                batch = _draw(run, len(data), schedule.T, one, known)
+                parts = [Batch(*(drawn[part] for drawn in batch)) for part in slices]
+                value = optimizer_step(run, parts, losses, partial(devices.no_sync, module))
+                value = devices.reduce(value, "mean")
                 bad = ~value.isfinite() & (run.failed == 0)
                 run.failed = torch.where(bad, step, run.failed)
                 run.step, run.whole = step, True
@@ -174,9 +170,84 @@ def training_steps(
                 raise KeyboardInterrupt(f"interrupted in step {step}") from None
             times.append(time.perf_counter())
             speed = settings.batch * (len(times) - 1) / (times[-1] - times[0])
-            yield Record(step, rate, speed, value, run.failed)
+            yield Record(step, run.optimizer.param_groups[0]["lr"], speed, value, run.failed)
 
     return steps()
+
+
+def optimizer_step(
+    run: Run,
+    parts: Sequence[Batch],
+    losses: Callable[[Batch], Tensor],
+    no_sync: Callable[[], AbstractContextManager[Any]] = nullcontext,
+) -> Tensor:
+    """One step of the weights and their average, down the gradient of the mean loss.  ->  ()
+
+    parts: a batch, in as many parts as memory asks for;  losses: one number for each example
+    """
+    settings, step = run.settings, run.step + 1
+    total = torch.zeros((), device=run.failed.device)
+    for part in parts:
+        # Processes exchange their gradients once a step, with the last part.
+        with nullcontext() if part is parts[-1] else no_sync():
+            loss = losses(part).mean() / len(parts)
+            loss.backward()
+        total = total + loss.detach()
+    nn.utils.clip_grad_norm_(run.network.parameters(), settings.clip)
+    for group in run.optimizer.param_groups:
+        group["lr"] = learning_rate(settings, step)
+    run.optimizer.step()
+    run.optimizer.zero_grad()
+    _follow(run.average, run.network, memory=min(settings.ema, step / (step + 9)))
+    return total
+
+
+def _draw(run: Run, N: int, T: int, one: Tensor, known: Known | None) -> Batch:
+    """Examples, times and noise for a whole batch: each process draws all, and takes its parts."""
+    B, chance = run.settings.batch, run.chance
+    which = torch.randint(N, (B,), generator=chance)
+    t = torch.randint(1, T + 1, (B,), generator=chance)
+    shape = (B, *one.shape[1:])
+    eps = torch.randn(shape, generator=run.noise, dtype=one.dtype, device=one.device)
+    # Without a condition no further number is drawn: such runs stay what they were.
+    part = torch.rand(B, generator=chance) if known else torch.ones(B)
+    return Batch(which, t, eps, dropped=part < (known.drop if known else 0))
+
+
+def _slices(settings: Settings, devices: Devices) -> list[slice]:
+    """The parts of a batch that this process computes, one after another."""
+    many = devices.num_processes * settings.accumulate
+    size, rest = divmod(settings.batch, many)
+    if rest:
+        raise ValueError(
+            f"a batch of {settings.batch} does not divide into {devices.num_processes} processes "
+            f"of {settings.accumulate} parts: make it a multiple of {many}"
+        )
+    first = devices.process_index * settings.accumulate
+    return [slice(k * size, (k + 1) * size) for k in range(first, first + settings.accumulate)]
+
+
+def _check_known(known: Known, N: int) -> None:
+    y, null, drop = known
+    if len(y) != N:
+        raise ValueError(f"y is one for each of the {N} examples, got {len(y)}")
+    if null.shape != y.shape[1:] or null.dtype != y.dtype:
+        raise ValueError(
+            f"null stands in for one y, {y.dtype} of shape {tuple(y.shape[1:])}, got "
+            f"{describe(null)}"
+        )
+    if not 0 <= drop <= 1:
+        raise ValueError(f"drop is a part of the examples and lies in 0..1, got {drop}")
+
+
+def _pick(values: Tensor, which: Tensor, device: torch.device) -> Tensor:
+    return send(values[send(which, values.device)], device)
+
+
+def _told(known: Known, part: Batch, device: torch.device) -> Tensor:
+    y = _pick(known.y, part.which, device)
+    dropped = send(part.dropped, device).reshape(-1, *[1] * (y.ndim - 1))
+    return torch.where(dropped, send(known.null, device), y)
 
 
 class LossesByTime:
@@ -193,7 +264,7 @@ class LossesByTime:
     def loss(self, *args: Any, t: Tensor, **kwargs: Any) -> Tensor:
         """diffusion.loss, with its arguments."""
         losses = diffusion.loss(*args, t=t, **kwargs)
-        bins = diffusion.send((t - 1) * BINS // self.T, losses.device)
+        bins = send((t - 1) * BINS // self.T, losses.device)
         found = losses.detach().float()
         self.sums.index_add_(1, bins, torch.stack([found, torch.ones_like(found)]))
         return losses
@@ -212,15 +283,15 @@ def learning_rate(settings: Settings, step: int) -> float:
     return settings.learning_rate * up * (settings.final + (1 - settings.final) * cosine)
 
 
-def _quick(module: nn.Module, settings: Settings) -> Network:
-    """The same function of x_t and t, compiled and in half precision if the settings say so."""
+def _quick(module: nn.Module, settings: Settings) -> Callable[..., Tensor]:
+    """The same function, compiled and in half precision if the settings say so."""
     compute = torch.compile(module) if settings.compile else module
     device = next(module.parameters()).device
     precision = torch.autocast(device.type, torch.bfloat16) if settings.bfloat16 else nullcontext()
 
-    def network(x_t: Tensor, t: Tensor) -> Tensor:
+    def network(*known: Tensor) -> Tensor:  # x_t, t, and what else it is told
         with precision:
-            return compute(x_t, t)
+            return compute(*known)
 
     return network
 

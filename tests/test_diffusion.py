@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from ddpm_lib import diffusion
 from ddpm_lib.diffusion import (
     EPS,
     X_0,
@@ -282,6 +283,20 @@ def test_tables_first_read_in_inference_mode_serve_training_later() -> None:
     mean, var = posterior(schedule, leaf, add_noise(schedule, leaf, 5, x), 5)
     (mean * var).sum().backward()
     assert leaf.grad is not None
+
+
+def test_a_condition_is_bound_before_anything_else_sees_the_network() -> None:
+    x_0, eps, y = randn(3, 2), randn(3, 2, seed=1), torch.tensor([0, 2, 1])
+    means = randn(3, 2, seed=2)
+    network = lambda x_t, t, y: x_t - means[y] + t[:, None]
+    by_hand = lambda x_t, t: x_t - means[[0, 2, 1]] + t[:, None]
+    t = torch.tensor([1, 500, 1000])
+    told, plain = (
+        loss(linear(), f, V, x_0, t=t, eps=eps) for f in (diffusion.given(network, y), by_hand)
+    )
+    assert torch.equal(told, plain)
+    with pytest.raises(ValueError, match="one for each of the 3 pictures, got 1"):
+        loss(linear(), diffusion.given(network, y[:1]), V, x_0, t=t, eps=eps)
 
 
 # Noise

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from ddpm_lib import diffusion
 from ddpm_lib.diffusion import (
     EPS,
     X_0,
@@ -585,6 +586,20 @@ def test_a_trained_network_and_the_exact_denoiser_sample_alike() -> None:
 
         denoise = denoiser(schedule, network, parameterization, clip=None)
         close(last(sample(ddpm(), schedule, denoise, x_T, randn=from_seed(0))), want, 1e-8)
+
+
+def test_a_conditional_network_draws_what_it_is_told() -> None:
+    """Two classes, by exact answers: each picture is of its own class."""
+    schedule, times, y = cosine(50), strided(50, 25), torch.tensor([0, 1, 1, 0])
+    low, high = (isotropic(torch.ones(1), torch.tensor([[m]]), 1e-3) for m in (-1.0, 1.0))
+
+    def network(x_t: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        by_class = torch.stack([exact_denoiser(schedule, m)(x_t, t).eps for m in (low, high)])
+        return by_class[y, torch.arange(len(x_t))]
+
+    denoise = denoiser(schedule, diffusion.given(network, y), EPS)
+    x_0 = last(sample(ddpm(), schedule, denoise, randn(4, 1), times, randn=from_seed(0)))
+    close(x_0[:, 0], 2.0 * y.double() - 1, 1e-2)
 
 
 # Bad input

@@ -18,12 +18,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from ddpm_lib import checkpoints
 from ddpm_lib.data import scale
-from ddpm_lib.diffusion import EPS, V, loss
+from ddpm_lib.diffusion import EPS, V, add_noise, loss
 from ddpm_lib.networks.tiny import MLP
 from ddpm_lib.networks.unet import UNet
 from ddpm_lib.schedules import cosine, linear
-from ddpm_lib.training import LossesByTime, OneDevice, Run, Settings, learning_rate, training_steps
+from ddpm_lib.training import (
+    Known,
+    LossesByTime,
+    OneDevice,
+    Run,
+    Settings,
+    learning_rate,
+    training_steps,
+)
 
 SCHEDULE = linear(20)
 POINTS = torch.randn(30, 2, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
@@ -269,6 +278,115 @@ def test_no_step_waits_for_the_device() -> None:
     assert len(records) == 5 and records[-1].loss_on_device.is_meta
     with pytest.raises(RuntimeError, match="meta"):
         _ = records[-1].loss
+
+
+# What is known about the examples
+
+
+LABELS = torch.arange(30) % 3
+KNOWN = Known(LABELS, torch.tensor(3), drop=0.4)
+
+
+class Told(nn.Module):
+    """An MLP that is told a label, and writes down what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.shift, self.asked = mlp(), nn.Embedding(4, 2).double(), []
+
+    def forward(self, x_t: Tensor, t: Tensor, y: Tensor) -> Tensor:
+        self.asked.append((x_t.detach(), t, y))
+        return self.inner(x_t, t) + self.shift(y)
+
+
+def told() -> Told:
+    torch.manual_seed(0)
+    return Told()
+
+
+def test_a_label_goes_with_its_example_and_is_left_out_by_the_chance_of_the_run() -> None:
+    run, _ = trained(SHORT, told(), known=KNOWN)
+    chance = torch.Generator().manual_seed(0)
+    noise = torch.Generator().manual_seed(int(torch.randint(2**31, (), generator=chance)))
+    for x_t, t, y in run.network.asked:
+        which = torch.randint(30, (8,), generator=chance)
+        assert torch.equal(t, torch.randint(1, 21, (8,), generator=chance))
+        dropped = torch.rand(8, generator=chance) < 0.4
+        assert torch.equal(y, torch.where(dropped, 3, LABELS[which]))
+        eps = torch.randn(8, 2, generator=noise, dtype=torch.float64)
+        assert torch.equal(x_t, add_noise(SCHEDULE, POINTS[which], t, eps))
+    assert len(run.network.asked) == 5 and run.network.shift.weight.grad is None
+
+
+@pytest.mark.parametrize(("drop", "want"), [(0.0, 0.0), (1.0, 1.0), (0.25, 0.25)])
+def test_labels_are_left_out_as_often_as_asked(drop: float, want: float) -> None:
+    run, _ = trained(Settings(steps=4, batch=500), told(), known=KNOWN._replace(drop=drop))
+    share = torch.cat([y == 3 for _, _, y in run.network.asked]).double().mean()
+    assert abs(share - want) <= 5 * (want * (1 - want) / 2000) ** 0.5
+
+
+def test_masks_and_words_are_left_out_as_a_whole() -> None:
+    seen = []
+
+    class Beside(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = UNet(2, (8, 8), blocks=1, extra=1)
+
+        def forward(self, x_t: Tensor, t: Tensor, y: Tensor) -> Tensor:
+            seen.append(y)
+            return self.inner(torch.cat([x_t, y], 1), t)
+
+    masks = 1 + torch.rand(5, 1, 4, 4)
+    known = Known(masks, torch.zeros(1, 4, 4), drop=0.5)
+    trained(SHORT, Beside(), data=PICTURES, known=known)
+    y = torch.cat(seen)
+    whole = (y[:, None] == masks).flatten(2).all(2).any(1)
+    assert whole.any() and not whole.all()
+    assert torch.equal(~whole, (y == 0).flatten(1).all(1))
+
+
+def test_parts_and_processes_are_told_what_one_is() -> None:
+    one, losses = trained(SHORT, told(), known=KNOWN)
+    parts, again = trained(replace(SHORT, accumulate=2), told(), known=KNOWN)
+    assert again == pytest.approx(losses, rel=1e-12)
+    assert torch.allclose(weights(parts.network), weights(one.network), rtol=0, atol=1e-12)
+    for me in (0, 1):
+        devices = OneDevice()
+        devices.num_processes, devices.process_index = 2, me
+        half, _ = trained(SHORT, told(), known=KNOWN, devices=devices)
+        for (_, t, y), (_, all_t, all_y) in zip(half.network.asked, one.network.asked, strict=True):
+            mine = slice(4 * me, 4 * me + 4)
+            assert torch.equal(t, all_t[mine]) and torch.equal(y, all_y[mine])
+
+
+def test_a_run_that_is_told_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+    whole, losses = trained(SHORT, told(), known=KNOWN)
+    first = Run(told(), SHORT)
+    for record in training_steps(first, SCHEDULE, EPS, POINTS, known=KNOWN):
+        if record.step == 3:
+            break
+    checkpoints.save(first, tmp_path / "run")
+    second = Run(told(), SHORT)
+    checkpoints.restore(second, checkpoints.load(tmp_path / "run"))
+    rest = [record.loss for record in training_steps(second, SCHEDULE, EPS, POINTS, known=KNOWN)]
+    assert rest == losses[3:]
+    assert torch.equal(weights(second.network), weights(whole.network))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"y": LABELS[:29]}, "one for each of the 30 examples, got 29"),
+        ({"null": torch.zeros(1, dtype=torch.int64)}, r"torch.int64 of shape \(\), got .*\(1,\)"),
+        ({"null": torch.tensor(3.0)}, r"null .*torch.int64 .*got torch.float32"),
+        ({"drop": 1.5}, r"drop .*0\.\.1, got 1\.5"),
+        ({"drop": math.nan}, "drop .*got nan"),
+    ],
+)
+def test_what_is_known_is_refused_before_the_first_step(wrong: dict, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        training_steps(Run(told(), SHORT), SCHEDULE, EPS, POINTS, known=KNOWN._replace(**wrong))
 
 
 # The loss at each noise level
