@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from ddpm_lib.commands import COMMANDS
 
-        COMMANDS[args.name](args)
+        COMMANDS[args.verb](args)
     except KeyboardInterrupt as error:
         return _fail(error, 130) if first else 130
     except (OSError, ValueError, ArithmeticError, RuntimeError) as error:
@@ -99,7 +99,7 @@ class Parser(argparse.ArgumentParser):
 
 def _parser() -> Parser:
     parser = Parser("ddpm", description=OVERVIEW, formatter_class=argparse.RawTextHelpFormatter)
-    commands = parser.add_subparsers(metavar="COMMAND", dest="name", required=True)
+    commands = parser.add_subparsers(metavar="COMMAND", dest="verb", required=True)
 
     def command(name: str, summary: str, epilog: str = "") -> argparse.ArgumentParser:
         return commands.add_parser(

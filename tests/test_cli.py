@@ -12,9 +12,22 @@ import pytest
 import torch
 from PIL import Image
 
-from ddpm_lib import checkpoints, cli, evaluation, plotting, recipes, runs, training
-from ddpm_lib.recipes import RECIPES, Part
-from ddpm_lib.training import Settings
+from ddpm_lib import (
+    checkpoints,
+    cli,
+    commands,
+    evaluation,
+    figures,
+    measuring,
+    named,
+    plotting,
+    recipes,
+    runs,
+    settings,
+    training,
+)
+from ddpm_lib.named import digits, points
+from ddpm_lib.settings import Part, Settings
 
 LEFT = {"checkpoint.safetensors", "loss.png", "samples.png", "sampling.gif", "run.json"}
 
@@ -25,23 +38,15 @@ def _small(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DDPM_DATA", str(tmp_path / "data"))
     few = Part("cosine", {"T": 20})
-    for recipe in (
-        replace(
-            RECIPES["digits"],
-            network=Part("tiny", {"width": 4, "T": 20}),
-            schedule=few,
-            settings=Settings(steps=12, batch=8, learning_rate=1e-2, warmup=1),
-        ),
-        replace(
-            RECIPES["ring"],
-            network=Part("mlp", {"width": 8}),
-            schedule=few,
-            settings=Settings(steps=12, batch=8, learning_rate=1e-2, warmup=1),
-        ),
+    quick = Settings(steps=12, batch=8, learning_rate=1e-2, warmup=1)
+    for module, name, network in (
+        (digits, "DIGITS", Part("tiny", {"width": 4, "T": 20})),
+        (points, "RING", Part("mlp", {"width": 8})),
     ):
-        monkeypatch.setitem(RECIPES, recipe.name, recipe)
+        recipe = replace(getattr(module, name), network=network, schedule=few, settings=quick)
+        monkeypatch.setattr(module, name, recipe)
     monkeypatch.setattr(runs, "SAVED", 4)  # to have several checkpoints of so short a run
-    monkeypatch.setattr(runs, "COMPARED", 100)
+    monkeypatch.setattr(measuring, "COMPARED", 100)
     quick = partial(evaluation.train_classifier, steps=3)
     monkeypatch.setattr(evaluation, "train_classifier", quick)
 
@@ -89,7 +94,7 @@ def test_a_whole_round_of_pictures(capsys):
     facts = json.loads((folder / "run.json").read_text())
     assert facts["command"] == "ddpm train --seed 5"
     assert facts["recipe"]["settings"]["seed"] == 5
-    assert recipes.from_json(facts["recipe"]).network == Part("tiny", {"width": 4, "T": 20})
+    assert settings.from_json(facts["recipe"]).network == Part("tiny", {"width": 4, "T": 20})
     assert facts["versions"]["torch"] == torch.__version__
     results = facts["results"]
     assert results["frechet_distance"] > results["frechet_distance_real"] > 0
@@ -148,13 +153,13 @@ def test_numbers_are_taken_up_to_their_ends():
     ],
 )
 def test_a_time_is_told_in_a_unit_that_fits(seconds, told):
-    assert cli._duration(seconds) == told
+    assert commands._duration(seconds) == told
 
 
 @pytest.mark.parametrize(("there", "device"), [(True, "cuda"), (False, "cpu")])
 def test_a_gpu_is_taken_where_there_is_one(monkeypatch, there, device):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
-    assert cli._device(None) == torch.device(device)
+    assert commands._device(None)[0] == torch.device(device)
 
 
 def test_a_gpu_that_is_not_there_is_refused(monkeypatch, capsys):
@@ -171,7 +176,7 @@ def test_samples_are_those_of_the_seed_and_of_the_average(trained):
     checkpoint = checkpoints.load(trained / runs.CHECKPOINT)
     name = "network.head.weight"
     assert not torch.equal(checkpoint.network[name], checkpoint.average[name])
-    recipe = recipes.from_json(checkpoint.about["recipe"])
+    recipe = settings.from_json(checkpoint.about["recipe"])
     model = recipes.trained(recipe, checkpoint.average, torch.device("cpu"))
     plotting.save(plotting.grid(list(recipes.walk(model, 4, 3))[-1]), "d.png")
     assert Path("d.png").read_bytes() == a
@@ -221,10 +226,12 @@ def test_ctrl_c_outside_a_step_names_the_checkpoint_too(monkeypatch, capsys):
     def interrupted(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs, "compare", interrupted)
+    monkeypatch.setattr(measuring, "draw", interrupted)
     code, said = fails("train", capsys)
     assert code == 130
-    assert "runs/digits/checkpoint.safetensors holds step 12; to go on: ddpm train" in said
+    assert "runs/digits/checkpoint.safetensors holds step 12, loss.png, samples.png, samp" in said
+    assert said.endswith("; to go on: ddpm train --resume")
+    assert {file.name for file in Path("runs/digits").iterdir()} == LEFT - {"run.json"}
 
 
 def test_ctrl_c_before_anything_was_saved(monkeypatch, capsys):
@@ -328,7 +335,7 @@ def test_too_many_strides_are_refused(trained, capsys):
 def test_every_recipe_is_listed(capsys):
     assert run("recipes") == 0
     said = capsys.readouterr().out
-    assert all(f"\n{name} " in said for name in RECIPES)
+    assert all(f"\n{name} " in said for name in named.recipes())
 
 
 def test_the_data_that_is_there_is_said_to_be(capsys, tmp_path, monkeypatch):
@@ -353,13 +360,13 @@ def test_the_data_that_is_there_is_said_to_be(capsys, tmp_path, monkeypatch):
 
 def test_a_film_is_short_and_ends_with_the_last_frame(monkeypatch):
     for n in (1, 2, 51, 60, 61, 1001):
-        frames = runs._short([torch.tensor(i) for i in range(n)])
+        frames = figures._short([torch.tensor(i) for i in range(n)])
         assert len(frames) <= 61 and frames[-1] == n - 1
         assert len({int(b - a) for a, b in pairwise(frames)}) <= 1
 
 
 def test_the_density_of_points_is_upright():
-    picture = runs._density(torch.tensor([[2.9, 2.9]] * 4))  # right and above
+    picture = figures._density(torch.tensor([[2.9, 2.9]] * 4))  # right and above
     assert picture.shape == (1, 64, 64)
     assert picture[0, 1, 62] == 1
     assert picture.sum() == 1 - (64 * 64 - 1)

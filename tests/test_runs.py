@@ -1,5 +1,6 @@
 """A trained model for all who need the same one."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -9,11 +10,11 @@ import pytest
 import torch
 
 from ddpm_lib import downloads, recipes, runs, training
-from ddpm_lib.recipes import RECIPES, Part
-from ddpm_lib.training import Settings
+from ddpm_lib.named.points import RING
+from ddpm_lib.settings import Part, Settings
 
 SMALL = replace(
-    RECIPES["ring"],
+    RING,
     network=Part("mlp", {"width": 8}),
     schedule=Part("cosine", {"T": 20}),
     settings=Settings(steps=12, batch=8),
@@ -78,21 +79,72 @@ def test_another_recipe_is_trained_for_itself(steps, other):
     assert len(steps) == 24 and model.recipe == other
 
 
-def test_other_code_or_another_torch_trains_anew(steps, tmp_path, monkeypatch):
+def test_another_torch_trains_anew(steps, monkeypatch):
     runs.once(SMALL)
     monkeypatch.setattr(torch, "__version__", "99.0")
     runs.once(SMALL)
     assert len(steps) == 24
-    folder = tmp_path / "package"
-    for name in ("schedules", "diffusion", "data", "recipes", "training", "networks/unet"):
-        path = folder / f"{name}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(name, "utf-8")
-    monkeypatch.setattr(runs, "__file__", str(folder / "runs.py"))
-    runs.once(SMALL)
-    (folder / "networks/unet.py").write_text("changed", "utf-8")
-    runs.once(SMALL)
-    assert len(steps) == 48
+
+
+CHANGES = {
+    "nothing": [],
+    "a comment": [("training.py", "import math\n", "import math  # and more\n")],
+    "a docstring": [("recipes.py", '"""From a recipe', '"""Again, from a recipe')],
+    "one more recipe": [("named/points.py", "RING = ", "OTHER = ")],
+    "a network in a module of its own": [
+        ("networks/tiny.py", None, "networks/other.py"),
+        (
+            "recipes.py",
+            "import MLP, tiny\n",
+            "import MLP, tiny\nfrom ddpm_lib.networks import other\n",
+        ),
+        ("recipes.py", '"mlp": MLP}', '"mlp": MLP, "other": other.tiny}'),
+    ],
+    "another way to sample": [("sampling.py", "eta: float = 0.0", "eta: float = 1.0")],
+    "the network": [("networks/tiny.py", "2.8 / inputs", "2.0 / inputs")],
+    "the network's forward": [("networks/tiny.py", "dim=1))", "dim=1) * 1)")],
+    "the schedule": [("schedules.py", "0.999", "0.99")],
+    "the data's split": [("examples.py", "(20_000, 2_000)", "(19_000, 3_000)")],
+    "the preparation": [("data.py", "else x\n", "else 2 * x\n")],
+    "the loss": [("diffusion.py", ".square().reshape", ".abs().reshape")],
+    "the training": [("training.py", "step + 9", "step + 8")],
+    "the settings": [("settings.py", "warmup: int = 50", "warmup: int = 40")],
+    "the first weights": [("recipes.py", "cpu_seed(recipe", "cpu_seed(1 + recipe")],
+}
+HARMLESS = [*CHANGES][:6]
+
+
+def test_a_model_is_trained_again_when_something_that_makes_it_has_changed(tmp_path):
+    """In copies of the package with one change each; torch is loaded once."""
+    ignore = shutil.ignore_patterns("course", "__pycache__")
+    for k, edits in enumerate(CHANGES.values()):
+        copy = tmp_path / str(k) / "ddpm_lib"
+        shutil.copytree(runs.sources.PACKAGE, copy, ignore=ignore)
+        for name, old, new in edits:
+            if old is None:
+                shutil.copy(copy / name, copy / new)
+                continue
+            text = (copy / name).read_text("utf-8")
+            assert old in text, (name, old)
+            (copy / name).write_text(text.replace(old, new), "utf-8")
+    code = """
+import os, sys, numpy, torch, matplotlib.figure, safetensors.torch, filelock
+for k in range(int(sys.argv[1])):
+    if not os.fork():
+        sys.path.insert(0, str(k))
+        from ddpm_lib import recipes, runs, settings
+        from ddpm_lib.settings import Part, Recipe, Settings
+        recipe = Recipe("ring", (2,), Part("ring"), Part("mlp", {"width": 8}), Settings(steps=12))
+        print(runs.fingerprint(recipe, recipes.examples(recipe), torch.device("cpu")), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+    command = [sys.executable, "-c", code, str(len(CHANGES))]
+    printed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    keys = dict(zip(CHANGES, printed.stdout.split(), strict=True))
+    same = [name for name, key in keys.items() if key == keys["nothing"]]
+    assert same == HARMLESS
+    assert len(set(keys.values())) == len(CHANGES) - len(HARMLESS) + 1
 
 
 def test_what_was_interrupted_goes_on(steps, monkeypatch):
