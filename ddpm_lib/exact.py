@@ -43,9 +43,7 @@ class Mixture(NamedTuple):
 
 def mixture(weights: Tensor, means: Tensor, covariances: Tensor) -> Mixture:
     """The mixture of K Gaussians.  weights: (K,);  means: (K, d);  covariances: (K, d, d)"""
-    weights, means, covariances = (
-        torch.as_tensor(x, dtype=torch.float64, device="cpu") for x in (weights, means, covariances)
-    )
+    weights, means, covariances = map(_float64, (weights, means, covariances))
     if means.ndim != 2 or means.numel() == 0:
         raise ValueError(f"means is (K, d), one row for each Gaussian, got {describe(means)}")
     K, d = means.shape
@@ -68,7 +66,7 @@ def mixture(weights: Tensor, means: Tensor, covariances: Tensor) -> Mixture:
 
 def isotropic(weights: Tensor, means: Tensor, std: float | Tensor) -> Mixture:
     """The mixture of K round Gaussians.  weights: (K,);  means: (K, d);  std: one, or (K,)"""
-    means, std = (torch.as_tensor(x, dtype=torch.float64, device="cpu") for x in (means, std))
+    means, std = _float64(means), _float64(std)
     eye = torch.eye(means.shape[-1] if means.ndim else 0, dtype=torch.float64)
     return mixture(
         weights, means, std.reshape(-1, 1, 1) ** 2 * eye.expand(*means.shape[:1], *eye.shape)
@@ -153,6 +151,11 @@ def exact_denoiser(schedule: Schedule, mixture: Mixture) -> Denoiser:
         return Prediction(x_0, -s * score(noised(schedule, mixture, t), x_t))
 
     return denoise
+
+
+def _float64(x: float | Tensor) -> Tensor:
+    x = x.cpu() if isinstance(x, Tensor) else x  # where it is, may be no float64
+    return torch.as_tensor(x, dtype=torch.float64, device="cpu")
 
 
 def _parts(mixture: Mixture, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -232,7 +232,8 @@ def test_the_bound_waits_for_nothing(gpu):
 
 
 def test_the_exact_denoiser_answers_where_it_is_asked(gpu):
-    mixture = exact.isotropic(torch.ones(8) / 8, data.ring_centers(), 0.1)
+    weights, centers = torch.ones(8, device="gpu") / 8, data.ring_centers().float().to("gpu")
+    mixture = exact.isotropic(weights, centers, 0.1)
     denoise, x = exact.exact_denoiser(S, mixture), torch.randn(5, 2, device="gpu")
     for t in (500, torch.tensor([1, 2, 3, 4, 5])):
         assert {y.device.type for y in denoise(x, t)} == {"gpu"}

@@ -3,12 +3,12 @@
 import re
 from pathlib import Path
 
-import jupytext
 import matplotlib.pyplot as plt
 import pytest
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
+from ddpm_book import percent
 from ddpm_lib import diffusion, recipes, runs, sampling
 from ddpm_lib.course import panels
 
@@ -29,8 +29,8 @@ CHAPTERS = Path(__file__).parents[1] / "chapters"
 
 
 def cells(chapter):
-    notebook = jupytext.read(CHAPTERS / f"{chapter}.py", fmt="py:percent")
-    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    text = (CHAPTERS / f"{chapter}.py").read_text("utf-8")
+    return [cell.source for cell in percent.code_cells(percent.parse(text))]
 
 
 @pytest.mark.parametrize("chapter", BUDGETS)
@@ -71,34 +71,68 @@ def counted(gpu, sample=sampling.sample):
     return lambda *args, **kwargs: steps(sample(*args, **kwargs))
 
 
+def run(gpu, sources, scope):
+    """Execute cells: no step waits, and nobody but the chapter itself gives the device a seed."""
+    for i, source in enumerate(sources):
+        gpu.waits.clear(), gpu.uploads.clear(), gpu.seeds.clear()
+        start = gpu.clock
+        # Without its `assert` statements: they are about results, and of whole trainings.
+        exec(compile(source, f"cell {i}", "exec", optimize=1), scope)
+        steps = gpu.clock - start
+        for noted in (gpu.waits, gpu.uploads) if steps >= 10 else ():
+            often = [line for line, times in noted.items() if 2 * len(set(times)) > steps]
+            assert not often, f"{often} wait in most of {steps} steps of:\n{source}"
+        others = [line for line in gpu.seeds if not line.startswith("cell")]
+        assert not others, f"{others} give the device another seed in:\n{source}"
+
+
 @pytest.fixture
-def as_found():
-    """What a chapter sets for all of Python is set back."""
-    with plt.rc_context():
-        yield
+def gpu():
+    """The device; and what a chapter sets for all of Python is set back."""
+    accelerator = pytest.importorskip("accelerator", exc_type=Exception)
+    with accelerator.simulated(diffusion.send) as gpu, plt.rc_context():
+        yield gpu
     torch.set_default_dtype(torch.float32)
 
 
+TRAINING = """\
+network = torch.nn.Linear(2, 2).to(device)
+adam = torch.optim.Adam(network.parameters(), 1e-3, fused=True)
+x = torch.ones(4, 2, device=device)
+for step in range(steps):
+    loss = network(x).square().mean()
+    adam.zero_grad()
+    loss.backward()
+    adam.step()
+"""
+
+
+@pytest.mark.parametrize(
+    ("mistake", "why"),
+    [
+        ("loss.item()", "wait in most"),
+        ("x = torch.ones(4, 2).to(device)", "wait in most"),
+        ("x + torch.ones(4, 2)", "on the CPU"),
+        ("x.double()", "no float64"),
+        ("reseed()", "another seed"),
+    ],
+)
+def test_what_is_planted_in_a_cell_is_found(gpu, mistake, why):
+    budget = with_budget(
+        f"import torch\n{SWITCH}steps = 900 if device != 'cpu' else 90", "steps = 12"
+    )
+    scope = {"reseed": lambda: torch.manual_seed(0)}
+    run(gpu, [budget, TRAINING + "    if step % 4 == 0:\n        loss.item()\n"], scope)
+    with pytest.raises((RuntimeError, AssertionError), match=why):
+        run(gpu, [budget, f"{TRAINING}    {mistake}\n"], scope)
+
+
 @pytest.mark.weekly
-@pytest.mark.usefixtures("as_found")
 @pytest.mark.parametrize("chapter", BUDGETS)
-def test_a_chapter_runs_on_an_accelerator(chapter, monkeypatch):
-    """No mixing of devices, no wait at most steps, and the library gives no device another seed."""
-    accelerator = pytest.importorskip("accelerator", exc_type=Exception)
+def test_a_chapter_runs_on_an_accelerator(gpu, chapter, monkeypatch):
     monkeypatch.setattr(runs, "once", once)
     monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
-    scope = {"__name__": "__main__"}
-    with accelerator.simulated(diffusion.send) as gpu:
-        for module in (sampling, recipes, panels):
-            monkeypatch.setattr(module, "sample", counted(gpu))
-        for i, cell in enumerate(cells(chapter)):
-            gpu.waits.clear(), gpu.uploads.clear(), gpu.seeds.clear()
-            start = gpu.clock
-            source = with_budget(cell, BUDGETS[chapter])
-            # Without its `assert` statements: they are about results, and of whole trainings.
-            exec(compile(source, f"cell {i}", "exec", optimize=1), scope)
-            steps = gpu.clock - start
-            for noted in (gpu.waits, gpu.uploads) if steps >= 10 else ():
-                often = [line for line, times in noted.items() if 2 * len(set(times)) > steps]
-                assert not often, f"{often} wait in most of {steps} steps of:\n{cell}"
-            assert all(line.startswith("cell") for line in gpu.seeds)
+    for module in (sampling, recipes, panels):
+        monkeypatch.setattr(module, "sample", counted(gpu))
+    sources = [with_budget(cell, BUDGETS[chapter]) for cell in cells(chapter)]
+    run(gpu, sources, {"__name__": "__main__"})
