@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from ddpm_lib.course.checks import Exercise, Mistake, always, given, judge, normal, progress, single
+from ddpm_lib.course.checks import Exercise, Mistake, judge, progress
+from ddpm_lib.course.checks.cases import always, given, normal, single
 
 
 def weighted(x, n, *, factor=2.0, power=1, by=lambda x: 1.0):
@@ -251,6 +252,14 @@ def test_tries_are_noted_and_points_never_fall(tmp_path, monkeypatch):
     assert progress.read(book) == {"test.twice": entry}
 
 
+def test_a_book_that_cannot_be_written_does_not_hide_the_verdict(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "file" / "progress.json"))
+    assert judge(TWICE, right)
+    assert "Once" in said(TWICE, lambda x, n: x * n)
+    assert capsys.readouterr().out.count("· This try is not noted: ") == 2
+
+
 @pytest.mark.parametrize(
     "damage", ["{broken", "[]", '{"a": 1}', '{"a": {"tries": "x", "best": 0}}']
 )
@@ -261,6 +270,18 @@ def test_a_damaged_book_is_set_aside(tmp_path, monkeypatch, damage):
     progress.note("test.twice", 1)
     assert progress.read(book)["test.twice"]["tries"] == 1
     assert (tmp_path / "progress.json.damaged").read_text() == damage
+
+
+def test_the_right_values_may_be_bytes():
+    of = Exercise(
+        name="test.bytes",
+        see="Bytes",
+        praise="Bytes.",
+        right=lambda x: (x > 0).to(torch.uint8),
+        cases=(given(torch.tensor([1.0, -1.0])),),
+    )
+    assert "should be torch.uint8" in said(of, lambda x: (x > 0).long())
+    assert "None of the usual" in said(of, lambda x: (x < 0).to(torch.uint8))
 
 
 def test_two_who_note_at_once_lose_nothing(tmp_path, monkeypatch):

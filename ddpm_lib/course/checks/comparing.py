@@ -84,7 +84,7 @@ def compared(
         if all(_is(x, given) for x, given in zip(answers, same, strict=True)):
             return Mistake("It returns its argument number {number} unchanged.", number=number)
     for sentence, relation in RELATIONS.items():
-        if distance(answers, [[relation(y) for y in part] for part in rights], rtol) <= 1:
+        if distance(answers, [[relation(y.double()) for y in part] for part in rights], rtol) <= 1:
             return Mistake(sentence)
     if off[0] <= 1:
         failed = next(given for given, far in zip(inputs, off, strict=True) if far > 1)

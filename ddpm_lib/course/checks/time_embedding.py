@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddpm_lib.course.checks import Exercise, Mistake, given, uniform
+from ddpm_lib.course.checks import Exercise, Mistake
+from ddpm_lib.course.checks.cases import given, uniform
 
 _OMEGA = torch.tensor([1.0, 0.01], dtype=torch.float64)
 _SQUARE = 4 * (_OMEGA / 2).sin().square().sum()
