@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from ddpm_lib.course.checks import Exercise, Mistake, always, given, judge, normal, progress, single
+from ddpm_lib.course.checks import Exercise, Mistake, judge, progress
+from ddpm_lib.course.checks.cases import always, given, normal, single
 
 
 def weighted(x, n, *, factor=2.0, power=1, by=lambda x: 1.0):
@@ -16,6 +17,10 @@ def weighted(x, n, *, factor=2.0, power=1, by=lambda x: 1.0):
 
 def draw(chance):
     return 1 + normal(chance, 2, 3).abs(), int(torch.randint(3, 9, (), generator=chance))
+
+
+def first(chance):
+    return always(draw)(chance)[0], 2
 
 
 TWICE = Exercise(
@@ -29,7 +34,7 @@ TWICE = Exercise(
         "This is a mean.": {"by": len},
         "The sum is missing.": lambda x, n: x.sum(),
     },
-    cases=(always(draw), draw, single(draw)),
+    cases=(first, draw, single(draw)),
 )
 NUMBER = Exercise(
     name="test.number",
@@ -54,10 +59,17 @@ def right(x, n):
 def test_what_is_right_is_praised(capsys):
     assert judge(TWICE, right)
     assert judge(TWICE, lambda x, n: (x + x) * n)
+    assert judge(TWICE, lambda x, n: (x.float() * n * 2 / 7) * 7)  # as well as float32 can
     assert judge(NUMBER, 2.6667)
     assert judge(NUMBER, torch.tensor(8 / 3, requires_grad=True))
     out = capsys.readouterr().out
-    assert out.splitlines() == ["✓ Twice.", "✓ Twice.", "✓ Eight thirds.", "✓ Eight thirds."]
+    assert out.splitlines() == [
+        "✓ Twice.",
+        "✓ Twice.",
+        "✓ Twice.",
+        "✓ Eight thirds.",
+        "✓ Eight thirds.",
+    ]
 
 
 def test_what_is_not_written_passes(capsys):
@@ -133,7 +145,7 @@ def test_a_number_is_told_what_is_wrong(answer, message):
 
 
 def test_an_answer_made_for_the_first_input_is_told_for_which_it_fails():
-    x, n = always(draw)(None)
+    x, n = first(None)
     assert "right for the first input, but not for (2, 3), " in said(
         TWICE, lambda x, _: right(x, n)
     )
@@ -144,7 +156,7 @@ def test_an_exception_is_explained():
     message = said(TWICE, lambda x, n: x @ x * n)
     assert "It stops with RuntimeError: mat1 and mat2 shapes cannot be multiplied" in message
     assert "The line is `message = said(TWICE, lambda x, n: x @ x * n)`" in message
-    assert message.endswith("and it was given (2, 3), 3.")
+    assert message.endswith("and it was given (2, 3), 2.")
     assert "It stops with TypeError" in said(TWICE, lambda x: x)
     with pytest.raises(KeyboardInterrupt):
         judge(TWICE, interrupted)
@@ -240,6 +252,14 @@ def test_tries_are_noted_and_points_never_fall(tmp_path, monkeypatch):
     assert progress.read(book) == {"test.twice": entry}
 
 
+def test_a_book_that_cannot_be_written_does_not_hide_the_verdict(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "file" / "progress.json"))
+    assert judge(TWICE, right)
+    assert "Once" in said(TWICE, lambda x, n: x * n)
+    assert capsys.readouterr().out.count("· This try is not noted: ") == 2
+
+
 @pytest.mark.parametrize(
     "damage", ["{broken", "[]", '{"a": 1}', '{"a": {"tries": "x", "best": 0}}']
 )
@@ -250,6 +270,18 @@ def test_a_damaged_book_is_set_aside(tmp_path, monkeypatch, damage):
     progress.note("test.twice", 1)
     assert progress.read(book)["test.twice"]["tries"] == 1
     assert (tmp_path / "progress.json.damaged").read_text() == damage
+
+
+def test_the_right_values_may_be_bytes():
+    of = Exercise(
+        name="test.bytes",
+        see="Bytes",
+        praise="Bytes.",
+        right=lambda x: (x > 0).to(torch.uint8),
+        cases=(given(torch.tensor([1.0, -1.0])),),
+    )
+    assert "should be torch.uint8" in said(of, lambda x: (x > 0).long())
+    assert "None of the usual" in said(of, lambda x: (x < 0).to(torch.uint8))
 
 
 def test_two_who_note_at_once_lose_nothing(tmp_path, monkeypatch):

@@ -19,36 +19,21 @@ from functools import partial
 from itertools import combinations
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from ddpm_lib.course.checks import progress
 from ddpm_lib.course.checks.calling import (
-    Case,
     Mistake,
     NotWritten,
     Stopped,
-    arguments,
     call,
     draws,
     quiet,
     say,
     written,
 )
+from ddpm_lib.course.checks.cases import Case, arguments
 from ddpm_lib.course.checks.comparing import Numbers, compared, distance, numbers, wider
 
-__all__ = [
-    "Exercise",
-    "Mistake",
-    "always",
-    "given",
-    "judge",
-    "normal",
-    "say",
-    "single",
-    "uniform",
-    "whole",
-]
+__all__ = ["Exercise", "Mistake", "judge"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -152,36 +137,3 @@ def _tried(exercise: Exercise, answer: Any, seed: int) -> tuple[list[Any], Stopp
                 raise
             return results, stopped
     return results, None
-
-
-def given(*values: Any) -> Case:
-    """A case that is always the same."""
-    return lambda chance: values
-
-
-def always(case: Case) -> Case:
-    """A case as the same draw makes it each time."""
-    return lambda chance: case(torch.Generator().manual_seed(0))
-
-
-def single(case: Case) -> Case:
-    """A case with its tensors in float32, so that an answer in float64 is noticed."""
-
-    def narrowed(value: Any) -> Any:
-        wide = isinstance(value, Tensor) and value.ndim and value.dtype == torch.float64
-        return value.float() if wide else value
-
-    return lambda chance: tuple(map(narrowed, case(chance)))
-
-
-def normal(chance: torch.Generator, *shape: int) -> Tensor:
-    return torch.randn(shape, generator=chance, dtype=torch.float64)
-
-
-def uniform(chance: torch.Generator, low: float, high: float, *shape: int) -> Tensor:
-    return low + (high - low) * torch.rand(shape, generator=chance, dtype=torch.float64)
-
-
-def whole(chance: torch.Generator, low: int, high: int) -> int:
-    """A whole number from low to high, both included."""
-    return int(torch.randint(low, high + 1, (), generator=chance))

@@ -1,7 +1,4 @@
-"""Calling an answer: what it does to its arguments is noticed, what it does to the world undone.
-
-A case makes the arguments of one call from a generator of chance; the same seed makes them again.
-"""
+"""Calling an answer: what it does to its arguments is noticed, what it does to the world undone."""
 
 import io
 import random
@@ -15,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Case = Callable[[torch.Generator], tuple[Any, ...]]
+from ddpm_lib.course.checks.cases import Case, arguments, same
+
 LIBRARY = str(Path(__file__).parents[2])
 
 
@@ -79,18 +77,13 @@ def call(answer: Any, case: Case, seed: int) -> Any:
     if result is None:
         raise NotWritten("The function returns nothing: is its last line a `return`?")
     for number, (now, before) in enumerate(zip(given, arguments(case, seed), strict=True), 1):
-        if not _same(now, before):
+        if not same(now, before):
             raise Mistake(
                 "It changes its argument number {number} in place, and the caller may still need "
                 "that: make a new tensor.",
                 number=number,
             )
     return result
-
-
-def arguments(case: Case, seed: int) -> tuple[Any, ...]:
-    """Tensors of nobody else, however the case came by them."""
-    return _copied(case(torch.Generator().manual_seed(seed)))
 
 
 def draws(function: Callable[..., Any], case: Case, seed: int) -> bool:
@@ -126,15 +119,3 @@ def described(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{listed(value)}]"
     return type(value).__name__ if callable(value) else repr(value)
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.clone()
-    return type(value)(map(_copied, value)) if isinstance(value, list | tuple) else value
-
-
-def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(_same, a, b))
-    return not isinstance(a, Tensor) or torch.equal(a, b)

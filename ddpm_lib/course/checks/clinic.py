@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddpm_lib.course.checks import Exercise, Mistake, given, say
+from ddpm_lib.course.checks import Exercise, Mistake
+from ddpm_lib.course.checks.calling import say
+from ddpm_lib.course.checks.cases import given
 from ddpm_lib.course.clinic.patients import BUGS, NAMES
 from ddpm_lib.course.clinic.ward import CHECKS, evidence, passes, ruled_out
 

@@ -43,9 +43,12 @@ def distance(answers: Sequence[Numbers], others: Sequence[Numbers], rtol: float)
         if shape(result) != shape(other):
             return math.inf
         for x, y in zip(result, other, strict=True):
-            rounding = 1000 * torch.finfo(y.dtype).eps if y.is_floating_point() else 0.0
+            eps = max(
+                (torch.finfo(z.dtype).eps for z in (x, y) if z.is_floating_point()), default=0
+            )
             a, b = x.double(), y.double()
-            off = (a - b).abs() / (1e-9 + max(rtol, rounding) * b.abs())
+            largest = b.abs().max() if b.numel() else 0
+            off = (a - b).abs() / (1e-9 + rtol * b.abs() + 100 * eps * largest)
             off[(a == b) | (a.isnan() & b.isnan())] = 0
             worst = max(worst, float(off.nan_to_num(nan=math.inf).max()) if off.numel() else 0.0)
     return worst
@@ -81,7 +84,7 @@ def compared(
         if all(_is(x, given) for x, given in zip(answers, same, strict=True)):
             return Mistake("It returns its argument number {number} unchanged.", number=number)
     for sentence, relation in RELATIONS.items():
-        if distance(answers, [[relation(y) for y in part] for part in rights], rtol) <= 1:
+        if distance(answers, [[relation(y.double()) for y in part] for part in rights], rtol) <= 1:
             return Mistake(sentence)
     if off[0] <= 1:
         failed = next(given for given, far in zip(inputs, off, strict=True) if far > 1)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ddpm_lib.course.checks import Exercise, given, normal, uniform
+from ddpm_lib.course.checks import Exercise
+from ddpm_lib.course.checks.cases import given, normal, uniform
 
 _LOG_2 = math.log(2)
 

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddpm_lib.course.checks import Exercise, always, normal
+from ddpm_lib.course.checks import Exercise
+from ddpm_lib.course.checks.cases import always, normal
 
 on_a_line = Exercise(
     name="evaluation.on_a_line",

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddpm_lib.course.checks import Exercise, always, given, normal, single, whole
+from ddpm_lib.course.checks import Exercise
+from ddpm_lib.course.checks.cases import always, given, normal, single, whole
 from ddpm_lib.schedules import linear
 
 _schedule = linear(200, 5e-4, 0.1)

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddpm_lib.course.checks import Exercise, always, given, normal, uniform
+from ddpm_lib.course.checks import Exercise
+from ddpm_lib.course.checks.cases import always, given, normal, uniform
 from ddpm_lib.schedules import linear
 
 from_picture = Exercise(

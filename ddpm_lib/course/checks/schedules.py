@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddpm_lib.course.checks import Exercise, given, uniform, whole
+from ddpm_lib.course.checks import Exercise
+from ddpm_lib.course.checks.cases import given, uniform, whole
 
 two_hundred = Exercise(
     name="schedules.two_hundred",

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ddpm_lib.course.checks import Exercise, Mistake, given, judge, normal, uniform
+from ddpm_lib.course.checks import Exercise, Mistake, judge
+from ddpm_lib.course.checks.cases import given, normal, uniform
 
 per_pixel = Exercise(
     name="training.per_pixel",

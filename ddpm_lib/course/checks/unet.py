@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ddpm_lib.course.checks import Exercise, given, judge, normal, whole
+from ddpm_lib.course.checks import Exercise, judge
+from ddpm_lib.course.checks.cases import given, normal, whole
 from ddpm_lib.networks.embedding import TimePlane
 from ddpm_lib.networks.tiny import TinyUNet
 
