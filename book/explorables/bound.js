@@ -1,8 +1,9 @@
 // Chapter 6: the stack of terms. Data whose entropy is known, the exact denoiser, any T.
 
-import { choice, curve, format, note, plot, slider } from "./core.js";
+import { choice, format, slider } from "./core.js";
 import { element } from "./elements.js";
 import { logDensity } from "./mixtures.js";
+import { curve, note, plot } from "./plots.js";
 import { alphaBar, cosineBeta, posterior } from "./schedules.js";
 import { liveSentence, question, say, symbol } from "./words.js";
 

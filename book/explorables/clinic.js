@@ -1,7 +1,8 @@
 // Chapter 15: a ward of broken programs, their checks, and what rules a diagnosis out.
 
-import { button, choice, curve, format, note, plot } from "./core.js";
+import { button, choice, format } from "./core.js";
 import { element } from "./elements.js";
+import { curve, note, plot } from "./plots.js";
 import { liveSentence, question, symbol, tell } from "./words.js";
 
 const WORDS = {

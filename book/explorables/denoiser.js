@@ -1,8 +1,9 @@
 // Chapter 8: a point of the plane, which data it may have come from, and the noise to take out of it.
 
-import { alignWithPlot, curve, draggable, format, heatMap, note, plot, slider } from "./core.js";
+import { format, slider } from "./core.js";
 import { element } from "./elements.js";
 import { denoise, logDensity, noised, shares } from "./mixtures.js";
+import { alignWithPlot, curve, draggable, heatMap, note, plot } from "./plots.js";
 import { alphaBar, linearBeta } from "./schedules.js";
 import { liveSentence, outOf, question, say, symbol, tell } from "./words.js";
 

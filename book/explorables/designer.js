@@ -1,7 +1,8 @@
 // Chapter 3: design a schedule, and see where it ends and where its steps go.
 
-import { button, choice, curve, format, note, plot, slider } from "./core.js";
+import { button, choice, format, slider } from "./core.js";
 import { element } from "./elements.js";
+import { curve, note, plot } from "./plots.js";
 import { alphaBar, cosineBeta, linearBeta, snr } from "./schedules.js";
 import { liveSentence, question, say } from "./words.js";
 

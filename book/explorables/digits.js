@@ -1,33 +1,19 @@
 // Chapter 14: the course's own network draws digits in this page; two samplers may start from one noise.
 
-import { button, choice, format, picture, ramp, slider } from "./core.js";
-import { GRAYS, SIDE, distance, mosaic, runner, seen, widthOf } from "./drawing.js";
+import { button, choice, picture, ramp, slider } from "./core.js";
+import { GRAYS, SIDE, mosaic, runner, seen, widthOf, work } from "./drawing.js";
 import { element } from "./elements.js";
 import { unet, unpackLayers } from "./network.js";
 import { alphaBar, cosineBeta } from "./schedules.js";
+import { difference, digitsOf, inWords, nameOf, status, values } from "./telling.js";
 import { strided } from "./time.js";
 import { liveSentence, question, say, symbol, tell } from "./words.js";
 
 const WORDS = {
-  // A setting of a sampler, as a list.
-  ddim: "DDIM, η = {eta}",
-  ddpm: "DDPM, σ² = {squared}",
-  steps: "{n} steps, {sampler}",
-  oneStep: "1 step, {sampler}",
-  clipNone: "{setting}, no clipping",
-  clipXt: "{setting}, x_t clipped",
   title: "{run}: {setting}",
-  // What a picture is called.
   notDrawn: "not drawn yet",
-  digits: "{count} digits",
-  oneDigit: "one digit",
-  digitsOf: "{count} digits of {run}",
-  oneDigitOf: "one digit of {run}",
-  nameOfXt: "{digits}, x_t at t = {t}",
-  nameOfX0: "{digits}, predicted x_0 at t = {t}",
   progress: "steps of the run",
   key: "pixel {ramp} and beyond",
-  // Controls.
   step: "step of the run",
   place: "{at} of {n}, t = {t}",
   run: "Run",
@@ -54,12 +40,6 @@ const WORDS = {
   keptXt: "x t",
   count: "How many",
   more: "More settings",
-  // Sentences.
-  done: "Step {at} of {n}: {digits} from seed {seed}, {setting}.",
-  under: "Step {at} of {n}: {digits} from seed {seed}, {setting}; {done} of {all} network calls are done.",
-  valuesOfXt: "The values of $x_t$ lie between {low} and {high}.",
-  valuesOfX0: "The values of $x̂_0$ lie between {low} and {high}.",
-  apart: "B, with {setting}, is {apart} away from A (the root of the mean squared difference of a pixel).",
   question:
     "Fork the run and change one setting of B at a time. From the same noise, which settings draw other digits than A, which the same ones less cleanly, and which none at all?",
 };
@@ -175,29 +155,6 @@ function view(model, state) {
   return { node, draw };
 }
 
-/** How many network calls are done, and how many there are. */
-function work({ frames, settings }) {
-  const done = frames.reduce((sum, { length }) => sum + Math.max(0, length - 1), 0);
-  return [done, frames.reduce((sum, _, k) => sum + settings[k].n, 0) || settings[0].n];
-}
-
-function inWords({ sampler: name, n, eta, variance, clip }) {
-  const squared = { beta_tilde: "β̃", beta: "β", zero: "0" }[variance];
-  const sampler = name === "ddim" ? tell(WORDS.ddim, { eta }) : tell(WORDS.ddpm, { squared });
-  const setting = n === 1 ? tell(WORDS.oneStep, { sampler }) : tell(WORDS.steps, { n, sampler });
-  if (clip === "x_0") return setting;
-  return tell(clip === "none" ? WORDS.clipNone : WORDS.clipXt, { setting });
-}
-
-const digitsOf = (count) => (count === 1 ? WORDS.oneDigit : tell(WORDS.digits, { count }));
-
-function nameOf({ count, shown, forked }, k, { t }) {
-  const run = "AB"[k];
-  const ofRun = () => (count === 1 ? tell(WORDS.oneDigitOf, { run }) : tell(WORDS.digitsOf, { count, run }));
-  const digits = forked ? ofRun() : digitsOf(count);
-  return tell(shown === "x_0" ? WORDS.nameOfX0 : WORDS.nameOfXt, { digits, t });
-}
-
 /** Run, and a slider over the steps of the run. */
 function steering({ alpha_bar }, state, { change, begin, stop }) {
   const run = button("", () => (state.running ? change(stop() ?? { follow: false }) : begin()));
@@ -292,32 +249,4 @@ function report(model, state) {
   const sentence = liveSentence();
   const draw = () => sentence.show(status(state), ...values(state), ...difference(state));
   return { node: element("div", { class: "ex-words" }, sentence.node, question(WORDS.question)), draw };
-}
-
-function status(state) {
-  const { settings, at, count, seed } = state;
-  const [done, all] = work(state);
-  const setting = inWords(settings[0]);
-  const holes = { at, n: settings[0].n, digits: digitsOf(count), seed, setting };
-  if (!state.running && done === all) return say(WORDS.done, holes);
-  return say(WORDS.under, { ...holes, done, all });
-}
-
-function values(state) {
-  const found = seen(state, 0);
-  if (!found) return [];
-  const [low, high] = [Math.min, Math.max].map((end) => found[state.shown].reduce((a, b) => end(a, b)));
-  const values = state.shown === "x_0" ? WORDS.valuesOfX0 : WORDS.valuesOfXt;
-  return [say(values, { low: twoDigits(low), high: twoDigits(high) })];
-}
-
-function difference(state) {
-  const [a, b] = [0, 1].map((k) => state.forked && seen(state, k));
-  if (!a || !b) return [];
-  const apart = twoDigits(distance(a[state.shown], b[state.shown]));
-  return [say(WORDS.apart, { setting: inWords(state.settings[1]), apart })];
-}
-
-function twoDigits(value) {
-  return format(Number(value.toFixed(2)));
 }

@@ -1,7 +1,8 @@
 // Chapter 10: how similar the embedding of one time is to those of all others.
 
-import { alignWithPlot, choice, curve, draggable, format, note, plot, slider } from "./core.js";
+import { choice, format, slider } from "./core.js";
 import { element } from "./elements.js";
+import { alignWithPlot, curve, draggable, note, plot } from "./plots.js";
 import { liveSentence, question, say } from "./words.js";
 
 const WORDS = {

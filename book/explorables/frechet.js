@@ -1,7 +1,8 @@
 // Chapter 16: the Fréchet distance of N pictures, its bias, and what is left at 1/N = 0.
 
-import { curve, format, plot, randn, random, slider } from "./core.js";
+import { format, randn, random, slider } from "./core.js";
 import { element } from "./elements.js";
+import { curve, plot } from "./plots.js";
 import { liveSentence, question, say } from "./words.js";
 
 const WORDS = {

@@ -1,7 +1,8 @@
 // Chapter 1: two Gaussians on one axis, their product, and where their two divergences come from.
 
-import { curve, draggable, format, note, plot, slider } from "./core.js";
+import { format, slider } from "./core.js";
 import { element } from "./elements.js";
+import { curve, draggable, note, plot } from "./plots.js";
 import { liveSentence, question, say, symbol, tell } from "./words.js";
 
 const WORDS = {

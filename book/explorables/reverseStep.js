@@ -1,8 +1,9 @@
 // Chapter 5: the true kernel of a step back from t to u, and the Gaussian nearest to it.
 
-import { curve, draggable, format, plot, slider } from "./core.js";
+import { format, slider } from "./core.js";
 import { element } from "./elements.js";
 import { logDensity, mixtureMean, noised, reverse } from "./mixtures.js";
+import { curve, draggable, plot } from "./plots.js";
 import { alphaBar, linearBeta } from "./schedules.js";
 import { liveSentence, outOf, question, say, tell } from "./words.js";
 

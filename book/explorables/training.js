@@ -1,7 +1,8 @@
 // Chapter 13: the loss in each bin of t while a network trains, beside what it can be compared with.
 
-import { alignWithPlot, choice, curve, format, note, plot, slider } from "./core.js";
+import { choice, format, slider } from "./core.js";
 import { element } from "./elements.js";
+import { alignWithPlot, curve, note, plot } from "./plots.js";
 import { powerOfTen } from "./powers.js";
 import { liveSentence, outOf, question, say, tell } from "./words.js";
 

@@ -1,7 +1,8 @@
 // Chapter 7: the weights of the three squared errors in the bound, over t, on a logarithmic axis.
 
-import { alignWithPlot, choice, curve, draggable, format, note, plot, point, slider } from "./core.js";
+import { choice, format, slider } from "./core.js";
 import { element } from "./elements.js";
+import { alignWithPlot, curve, draggable, note, plot, point } from "./plots.js";
 import { powerOfTen } from "./powers.js";
 import { alphaBar, cosineBeta, linearBeta, posterior, snr } from "./schedules.js";
 import { liveSentence, outOf, question, say } from "./words.js";

@@ -458,7 +458,7 @@ def test_axe_has_nothing_to_say(new_page, forward, theme):
 # ------------------------------------------------------------ the parts that chapter 2 does not use
 
 DEMO = """<figure class="explorable"><div class="ex-stage"></div></figure><script type="module">
-import { draggable, heatMap, plot } from "/core.js";
+import { draggable, heatMap, plot } from "/plots.js";
 const area = plot({
   name: "a Gaussian and its mean",
   x: { range: [-2, 2], label: "first" },
