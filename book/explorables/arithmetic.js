@@ -48,19 +48,19 @@ export function receptiveField(layers) {
   );
 }
 
-/** The layers of a UNet in a row: { label, layer, level, end }, where end is "down" or "up" at a skip. */
+/** The layers of a UNet in a row: { key, layer, level, end }, where end is "down" or "up" at a skip. */
 export function chain({ levels, down, up }) {
   const all = [];
   for (let level = 0; level < levels; level++) {
-    all.push({ label: "3 wide", layer: CONV, level, end: "down" });
-    all.push({ label: "↓ stride 2", layer: down });
+    all.push({ key: "conv", layer: CONV, level, end: "down" });
+    all.push({ key: "down", layer: down });
   }
-  all.push({ label: "3 wide", layer: CONV });
+  all.push({ key: "conv", layer: CONV });
   for (let level = levels - 1; level >= 0; level--) {
-    all.push({ label: up.kind === "nearest" ? "↑ nearest" : "↑ transposed", layer: up });
-    all.push({ label: "+ skip, 3 wide", layer: CONV, level, end: "up" });
+    all.push({ key: up.kind, layer: up });
+    all.push({ key: "skip", layer: CONV, level, end: "up" });
   }
-  all.push({ label: "3 wide: out", layer: CONV });
+  all.push({ key: "out", layer: CONV });
   return all;
 }
 

@@ -1,7 +1,8 @@
 // Chapter 4: what x_0 and x_t say about x_u in between, and what they say together.
 
-import { button, curve, draggable, format, note, plot, point, slider } from "./core.js";
+import { button, format, slider } from "./core.js";
 import { element } from "./elements.js";
+import { curve, draggable, note, plot, point } from "./plots.js";
 import { alphaBar, linearBeta, posterior, snr } from "./schedules.js";
 import { liveSentence, question, say, tell } from "./words.js";
 

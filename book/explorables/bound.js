@@ -1,8 +1,30 @@
 // Chapter 6: the stack of terms. Data whose entropy is known, the exact denoiser, any T.
 
-import { choice, curve, element, format, liveSentence, note, plot, slider, symbol } from "./core.js";
-import { alphaBar, cosineBeta, posterior } from "./schedules.js";
+import { choice, format, slider } from "./core.js";
+import { element } from "./elements.js";
 import { logDensity } from "./mixtures.js";
+import { curve, note, plot } from "./plots.js";
+import { alphaBar, cosineBeta, posterior } from "./schedules.js";
+import { liveSentence, question, say, symbol } from "./words.js";
+
+const WORDS = {
+  data: "Data",
+  variance: "Variance of the model's steps",
+  beta: "beta",
+  small: "beta tilde",
+  best: "best",
+  number: "number of steps $T$",
+  plot: "the terms of the bound, added from the right to the left",
+  across: "$t$ / $T$",
+  up: "nats",
+  entropy: "entropy of the data",
+  steps: "steps",
+  nearly0: "below 0.000001",
+  sum: "With {T} steps on {data}: $L_T$ is {first}, the steps add {steps} and $L_0$ is {last}.",
+  excess: "The sum is {total} nats, the entropy {entropy}: the excess is {excess}.",
+  question:
+    "Let $T$ grow. Which bars stay, which two trade with each other, and for which variance does the excess not go away?",
+};
 
 // ------------------------------------------------------------------------------------- mathematics
 
@@ -108,22 +130,21 @@ function boundControls({ T, data }, state, change) {
     onChoose: (which) => change({ which }),
   });
   const variances = ["beta", "small", "best"];
-  const faces = [symbol("β", "t"), symbol("β̃", "t"), "best"];
-  const names = ["beta", "beta tilde", "best"];
+  const faces = { beta: symbol("β", "t"), small: symbol("β̃", "t"), best: WORDS.best };
   const widths = choice({
-    options: faces.map((face, i) => ({ name: names[i], face })),
+    options: variances.map((variance) => ({ name: WORDS[variance], face: faces[variance] })),
     onChoose: (i) => change({ variance: variances[i] }),
   });
   const number = slider({
-    label: ["number of steps ", symbol("T")],
+    label: WORDS.number,
     range: [0, T.length - 1],
     step: 1,
     onInput: (place) => change({ place }),
   });
   const choices = element("div", { class: "ex-bound-choices" }, kinds.node, widths.node);
   const draw = () => {
-    kinds.set(state.which, "Data");
-    widths.set(variances.indexOf(state.variance), "Variance of the model's steps");
+    kinds.set(state.which, WORDS.data);
+    widths.set(variances.indexOf(state.variance), WORDS.variance);
     number.set(state.place, `${T[state.place]}`);
   };
   return { node: element("div", {}, choices, number.node), draw };
@@ -132,9 +153,9 @@ function boundControls({ T, data }, state, change) {
 /** The terms as a waterfall from T to 0, and the entropy as the line that they come down to. */
 function waterfall({ entropies, termsOf }, state) {
   const area = plot({
-    name: "the terms of the bound, added from the right to the left",
-    x: { range: [-0.1, 1.1], label: [symbol("t"), " / ", symbol("T")] },
-    y: { range: NATS, label: ["nats"] },
+    name: WORDS.plot,
+    x: { range: [-0.1, 1.1], label: WORDS.across },
+    y: { range: NATS, label: WORDS.up },
     height: 280,
   });
   const layer = element("g", { class: "ex-bound-bars", "aria-hidden": "true" });
@@ -149,9 +170,9 @@ function waterfall({ entropies, termsOf }, state) {
     layer.replaceChildren(...rects);
   }, []);
   const truth = curve(area, "truth", []);
-  const truthNote = note(area, "muted above", [0.55, 0], "entropy of the data");
+  const truthNote = note(area, "muted above", [0.55, 0], WORDS.entropy);
   const last = note(area, "data above", [-0.1, 0], symbol("L", "0"));
-  const steps = note(area, "model above", [0.1, 0], "steps");
+  const steps = note(area, "model above", [0.1, 0], WORDS.steps);
   const first = note(area, "noise above", [1, 0], symbol("L", "T"));
   const draw = () => {
     const stack = bars(termsOf(state));
@@ -171,28 +192,21 @@ function waterfall({ entropies, termsOf }, state) {
 }
 
 /** What cannot be negative, in words where only rounding is left of it. */
-const above0 = (value) => (value < 1e-6 ? "below 0.000001" : format(value));
+const above0 = (value) => (value < 1e-6 ? WORDS.nearly0 : format(value));
 
-/** A sentence with the numbers, and the question. */
+/** Two sentences with the numbers, and the question. */
 function boundWords({ T, data, entropies, termsOf }, state) {
   const sentence = liveSentence();
-  const question = element("p", { class: "ex-question" });
-  question.append("Let ", symbol("T"), " grow. Which bars stay, which two trade with each other, ");
-  question.append("and for which variance does the excess not go away?");
   const draw = () => {
     const terms = termsOf(state);
     const total = terms.reduce((sum, term) => sum + term, 0);
-    const last = terms.length - 1;
-    const steps = total - terms[0] - terms[last];
+    const [first, last] = [terms.at(-1), terms[0]];
+    const entropy = entropies[state.which];
     const fixed = (value) => value.toFixed(3).replace("-", "−");
-    sentence.say(
-      `With ${T[state.place]} steps on ${data[state.which].name}: `,
-      symbol("L", "T"),
-      ` is ${above0(terms[last])}, the steps add ${fixed(steps)} and `,
-      symbol("L", "0"),
-      ` is ${fixed(terms[0])}. The sum is ${fixed(total)} nats, the entropy `,
-      `${fixed(entropies[state.which])}: the excess is ${above0(total - entropies[state.which])}.`,
-    );
+    const setting = { T: T[state.place], data: data[state.which].name };
+    const parts = { first: above0(first), steps: fixed(total - last - first), last: fixed(last) };
+    const sums = { total: fixed(total), entropy: fixed(entropy), excess: above0(total - entropy) };
+    sentence.show(say(WORDS.sum, { ...setting, ...parts }), say(WORDS.excess, sums));
   };
-  return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
+  return { node: element("div", { class: "ex-words" }, sentence.node, question(WORDS.question)), draw };
 }

@@ -1,6 +1,38 @@
 // Chapter 15: a ward of broken programs, their checks, and what rules a diagnosis out.
 
-import { button, choice, curve, element, format, liveSentence, note, plot, symbol } from "./core.js";
+import { button, choice, format } from "./core.js";
+import { element } from "./elements.js";
+import { curve, note, plot } from "./plots.js";
+import { liveSentence, question, symbol, tell } from "./words.js";
+
+const WORDS = {
+  patient: "Patient",
+  patientNumber: "patient {number}",
+  solvedFace: "{number} ✓",
+  plot: "the loss during training",
+  across: "step",
+  up: "loss",
+  predicting0: "predicting 0",
+  sample: "sample {sample} of patient {number}",
+  runCheck: "Run a check",
+  good: "✓ {check}: {says} is {value}; healthy is {range}.",
+  bad: "✗ {check}: {says} is {value}; healthy is {range}.",
+  above: "above {low}",
+  between: "{low} to {high}",
+  nothing: "nothing rules “{name}” out.",
+  ruledOut: "with “{name}”, {says} would be {there}, and here it is {here} (check “{check}”).",
+  choose: "choose …",
+  diagnosis: "Diagnosis",
+  ask: "Is it?",
+  chooseFirst: "Choose a diagnosis first.",
+  right: "✓ Patient {number} has “{name}”. Repair: {repair}.",
+  wrong: "✗ Patient {number}: {contradiction}",
+  score: "Solved: {solved} of {all}. Checks run for these: {checks}. Wrong diagnoses: {wrong}.",
+  oneRun: "Patient {number}: 1 check run, no diagnosis yet.",
+  run: "Patient {number}: {run} checks run, no diagnosis yet.",
+  question:
+    "Which patient can you diagnose with a single check? For which do you need two? And how many does the healthy one take?",
+};
 
 const LOSSES = [0, 1.3];
 const SIGHTS = 4; // samples of a patient
@@ -37,11 +69,9 @@ export function contradiction({ checks, bugs }, bug, answer) {
   const [here, there] = [bugs[bug].outcomes, bugs[answer].outcomes];
   const i = ruledOut(checks, here, there);
   const { name } = bugs[answer];
-  if (i < 0) return `nothing rules “${name}” out.`;
-  return (
-    `with “${name}”, ${checks[i].says} would be ${twoDigits(there[i])}, and here it is ` +
-    `${twoDigits(here[i])} (check “${checks[i].name}”).`
-  );
+  if (i < 0) return tell(WORDS.nothing, { name });
+  const values = { there: twoDigits(there[i]), here: twoDigits(here[i]) };
+  return tell(WORDS.ruledOut, { name, says: checks[i].says, check: checks[i].name, ...values });
 }
 
 /** The words of a sentence, with x_0, ᾱ_t and their like set as symbols. */
@@ -70,12 +100,16 @@ export function clinic(stage, data) {
 
 /** The choice of a patient. */
 function ward({ patients }, state, records, change) {
-  const options = patients.map(({ number }) => ({ name: `patient ${number}`, face: `${number}` }));
+  const options = patients.map(({ number }) => ({
+    name: tell(WORDS.patientNumber, { number }),
+    face: `${number}`,
+  }));
   const row = choice({ options, onChoose: (patient) => change({ patient, said: "" }) });
   const draw = () => {
-    row.set(state.patient, "Patient");
+    row.set(state.patient, WORDS.patient);
     row.node.querySelectorAll("button").forEach((one, i) => {
-      one.textContent = `${patients[i].number}${records[i].solved ? " ✓" : ""}`;
+      const { number } = patients[i];
+      one.textContent = records[i].solved ? tell(WORDS.solvedFace, { number }) : number;
     });
   };
   return { node: element("div", { class: "ex-group" }, row.node), draw };
@@ -84,9 +118,9 @@ function ward({ patients }, state, records, change) {
 /** The loss and a few samples. */
 function sight({ patients, frames }, state) {
   const area = plot({
-    name: "the loss during training",
-    x: { range: [0, 120], label: ["step"] },
-    y: { range: LOSSES, label: ["loss"] },
+    name: WORDS.plot,
+    x: { range: [0, 120], label: WORDS.across },
+    y: { range: LOSSES, label: WORDS.up },
     height: 170,
   });
   const line = curve(area, "noise", []);
@@ -94,7 +128,7 @@ function sight({ patients, frames }, state) {
     [0, 1],
     [120, 1],
   ]);
-  note(area, "muted above", [70, 1], "predicting 0");
+  note(area, "muted above", [70, 1], WORDS.predicting0);
   const pictures = Array.from({ length: SIGHTS }, () =>
     element("canvas", { class: "ex-ribbon", role: "img", width: 16, height: 2 }),
   );
@@ -109,7 +143,7 @@ function sight({ patients, frames }, state) {
     ]);
     pictures.forEach((picture, i) => {
       const start = (state.patient * SIGHTS + i) * 96;
-      picture.setAttribute("aria-label", `sample ${i + 1} of patient ${number}`);
+      picture.setAttribute("aria-label", tell(WORDS.sample, { sample: i + 1, number }));
       ribbon(picture, bytes.subarray(start, start + 96));
     });
   };
@@ -138,10 +172,11 @@ function bench({ checks, bugs, patients }, state, records, change) {
   const told = (i) => {
     const check = checks[i];
     const [low, high] = check.healthy;
-    const good = passes(check, value(i));
-    const range = low === high ? format(low) : high === 9 ? `above ${low}` : `${format(low)} to ${format(high)}`;
-    const says = check.says.replace(/,$/, "");
-    return `${good ? "✓" : "✗"} ${check.name}: ${says} is ${twoDigits(value(i))}; healthy is ${range}.`;
+    const ends = { low: format(low), high: format(high) };
+    const open = () => (high === 9 ? tell(WORDS.above, { low }) : tell(WORDS.between, ends));
+    const range = low === high ? ends.low : open();
+    const said = { check: check.name, says: check.says.replace(/,$/, ""), value: twoDigits(value(i)) };
+    return tell(passes(check, value(i)) ? WORDS.good : WORDS.bad, { ...said, range });
   };
   const buttons = checks.map(({ name }, i) => button(name, () => run(i)));
   const results = element("ul", { class: "ex-results" });
@@ -151,7 +186,7 @@ function bench({ checks, bugs, patients }, state, records, change) {
     results.replaceChildren(...done.map((i) => element("li", {}, ...typeset(told(i)))));
     results.hidden = done.length === 0;
   };
-  const title = element("p", {}, "Run a check");
+  const title = element("p", {}, WORDS.runCheck);
   const row = element("div", { class: "ex-buttons" }, ...buttons);
   return { node: element("div", { class: "ex-bench" }, title, row, results), draw };
 }
@@ -160,40 +195,40 @@ function bench({ checks, bugs, patients }, state, records, change) {
 function verdict(data, state, records, change) {
   const { bugs, patients } = data;
   const names = bugs.map(({ name }, i) => element("option", { value: i }, name));
-  const none = element("option", { value: "" }, "choose …");
+  const none = element("option", { value: "" }, WORDS.choose);
   const list = element("select", { class: "ex-select", "data-lm-suppress-shortcuts": "true" }, none, ...names);
   let shown; // the patient that the list is about
   const answer = () => {
     const { bug, number } = patients[state.patient];
-    if (list.value === "") return change({ said: "Choose a diagnosis first." });
+    if (list.value === "") return change({ said: WORDS.chooseFirst });
     const chosen = Number(list.value);
     const right = chosen === bug;
     if (right) records[state.patient].solved = true;
     else records[state.patient].wrong += 1; // it told the outcome of a check
     const said = right
-      ? `✓ Patient ${number} has “${bugs[bug].name}”. Repair: ${bugs[bug].repair}.`
-      : `✗ Patient ${number}: ${contradiction(data, bug, chosen)}`;
+      ? tell(WORDS.right, { number, name: bugs[bug].name, repair: bugs[bug].repair })
+      : tell(WORDS.wrong, { number, contradiction: contradiction(data, bug, chosen) });
     change({ said });
   };
   const sentence = liveSentence();
-  const question = element("p", { class: "ex-question" });
-  question.append("Which patient can you diagnose with a single check? For which do you need two? And how many does the healthy one take?");
   const draw = () => {
     const { number } = patients[state.patient];
     const solved = records.filter((record) => record.solved);
     const total = (count) => solved.reduce((sum, record) => sum + count(record), 0);
-    const checks = counted(total(({ run }) => run.length), "check");
-    const wrong = counted(total(({ wrong }) => wrong), "wrong diagnosis", "wrong diagnoses");
-    const score = `Solved: ${solved.length} of ${patients.length}, with ${checks} and ${wrong}.`;
-    const run = counted(records[state.patient].run.length, "check");
-    const said = state.said || `Patient ${number}: ${run} run, no diagnosis yet.`;
+    const score = tell(WORDS.score, {
+      solved: solved.length,
+      all: patients.length,
+      checks: total(({ run }) => run.length),
+      wrong: total(({ wrong }) => wrong),
+    });
+    const run = records[state.patient].run.length;
+    const first = () => (run === 1 ? tell(WORDS.oneRun, { number }) : tell(WORDS.run, { number, run }));
     if (shown !== state.patient) list.value = "";
     shown = state.patient;
-    sentence.say(...typeset(`${said} ${score}`));
+    sentence.show(typeset(state.said || first()), typeset(score));
   };
-  const label = element("label", {}, element("span", {}, "Diagnosis"), list);
-  const form = element("div", { class: "ex-diagnosis" }, label, button("Is it?", answer));
-  return { node: element("div", { class: "ex-words" }, form, sentence.node, question), draw };
+  const label = element("label", {}, element("span", {}, WORDS.diagnosis), list);
+  const form = element("div", { class: "ex-diagnosis" }, label, button(WORDS.ask, answer));
+  const node = element("div", { class: "ex-words" }, form, sentence.node, question(WORDS.question));
+  return { node, draw };
 }
-
-const counted = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;

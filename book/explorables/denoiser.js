@@ -1,8 +1,39 @@
 // Chapter 8: a point of the plane, which data it may have come from, and the noise to take out of it.
 
-import { alignWithPlot, curve, draggable, element, format, heatMap, liveSentence, note, plot, slider, symbol } from "./core.js";
-import { alphaBar, linearBeta } from "./schedules.js";
+import { format, slider } from "./core.js";
+import { element } from "./elements.js";
 import { denoise, logDensity, noised, shares } from "./mixtures.js";
+import { alignWithPlot, curve, draggable, heatMap, note, plot } from "./plots.js";
+import { alphaBar, linearBeta } from "./schedules.js";
+import { liveSentence, outOf, question, say, symbol, tell } from "./words.js";
+
+const WORDS = {
+  plane: "the plane of x t",
+  first: "first coordinate",
+  second: "second coordinate",
+  density: "density of x t, as a share of its highest value",
+  point: "the point x t",
+  pair: "{x}, {y}",
+  step: "step $t$",
+  stepInPlot: "step t in the plot",
+  noise: "the predicted noise at this point over t",
+  noiseUp: "predicted noise: → solid, ↑ dashed",
+  // The eight directions, counterclockwise.
+  headings: [
+    "At $t$ = {t} of {T}, the arrow points to the right: the predicted noise is ({eps}).",
+    "At $t$ = {t} of {T}, the arrow points to the upper right: the predicted noise is ({eps}).",
+    "At $t$ = {t} of {T}, the arrow points to the top: the predicted noise is ({eps}).",
+    "At $t$ = {t} of {T}, the arrow points to the upper left: the predicted noise is ({eps}).",
+    "At $t$ = {t} of {T}, the arrow points to the left: the predicted noise is ({eps}).",
+    "At $t$ = {t} of {T}, the arrow points to the lower left: the predicted noise is ({eps}).",
+    "At $t$ = {t} of {T}, the arrow points to the bottom: the predicted noise is ({eps}).",
+    "At $t$ = {t} of {T}, the arrow points to the lower right: the predicted noise is ({eps}).",
+  ],
+  guess:
+    "The likeliest of the {points} points has a probability of {best}, as if {count} of them shared it, and the best guess of $x_0$ is ({x_0}).",
+  question:
+    "Leave the point where it is and go left from $t$ = {T}. When does the arrow turn away from the center, and what does it find there?",
+};
 
 const PLANE = { x: [-2, 2], y: [-1.5, 1.5] };
 const CELLS = { rows: 45, columns: 60 };
@@ -35,10 +66,9 @@ export function landscape(mixture, alpha_bar_t, { x, y }, { rows, columns }) {
   return logs.map((log) => Math.exp(log - top));
 }
 
-/** One of eight directions in words. */
+/** The nearest of eight directions, counterclockwise from the right. */
 export function heading([right, up]) {
-  const words = ["right", "upper right", "top", "upper left", "left", "lower left", "bottom", "lower right"];
-  return words[(Math.round((4 * Math.atan2(up, right)) / Math.PI) + 8) % 8];
+  return (Math.round((4 * Math.atan2(up, right)) / Math.PI) + 8) % 8;
 }
 
 // --------------------------------------------------------------------------------------- the figure
@@ -61,22 +91,22 @@ export function denoiser(stage, { T, beta_1, beta_T, points, start }) {
 /** The plane of x_t: shrunken data, the density, the point, the arrow. */
 function plane({ alpha_bar, points, mixture }, state, change) {
   const area = plot({
-    name: "the plane of x t",
-    x: { range: PLANE.x, label: ["first coordinate"] },
-    y: { range: PLANE.y, parts: 3, label: ["second coordinate"] },
+    name: WORDS.plane,
+    x: { range: PLANE.x, label: WORDS.first },
+    y: { range: PLANE.y, parts: 3, label: WORDS.second },
     height: 366,
   });
   const density = heatMap(area, "muted", {
     ...CELLS,
     range: [0, 1],
-    name: "density of x t, as a share of its highest value",
+    name: WORDS.density,
   });
   const dots = points.map(() => sizedDot(area));
   const handle = draggable(area, {
     kind: "noise",
     along: "xy",
     step: 0.05,
-    name: "the point x t",
+    name: WORDS.point,
     position: state.x_t,
     onMove: (x_t) => change({ x_t }),
   });
@@ -87,7 +117,7 @@ function plane({ alpha_bar, points, mixture }, state, change) {
     const a = Math.sqrt(alpha_bar[t]);
     density(landscape(mixture, alpha_bar[t], PLANE, CELLS));
     dots.forEach((dot, n) => dot([points[n].map((value) => a * value), weights[n]]));
-    handle(x_t, x_t.map(format).join(", "));
+    handle(x_t, pair(x_t.map(format)));
     arrow([x_t, tip]);
     name([Math.min(x_t[0], 1.75), x_t[1]]);
   };
@@ -132,12 +162,12 @@ function arrowBetween(area) {
 /** The slider over t, and the predicted noise at this point for every t. */
 function timeline({ T, alpha_bar, mixture }, state, change) {
   const move = (t) => change({ t: Math.max(1, Math.round(t)) });
-  const time = slider({ label: ["step ", symbol("t")], range: [1, T], step: 1, onInput: move });
+  const time = slider({ label: WORDS.step, range: [1, T], step: 1, onInput: move });
   alignWithPlot(time);
   const area = plot({
-    name: "the predicted noise at this point over t",
-    x: { range: [1, T], label: ["step ", symbol("t")] },
-    y: { range: NOISE_RANGE, parts: 3, label: ["predicted noise: → solid, ↑ dashed"] },
+    name: WORDS.noise,
+    x: { range: [1, T], label: WORDS.step },
+    y: { range: NOISE_RANGE, parts: 3, label: WORDS.noiseUp },
     height: 190,
   });
   const [right, up] = ["model", "model ex-second"].map((kind) => curve(area, kind, []));
@@ -146,7 +176,7 @@ function timeline({ T, alpha_bar, mixture }, state, change) {
     kind: "model",
     along: "x",
     step: 1,
-    name: "step t in the plot",
+    name: WORDS.stepInPlot,
     position: [1, 0],
     onMove: ([t]) => move(t),
   });
@@ -161,31 +191,26 @@ function timeline({ T, alpha_bar, mixture }, state, change) {
       [t, NOISE_RANGE[0]],
       [t, NOISE_RANGE[1]],
     ]);
-    time.set(t, `${t} of ${T}`);
-    marker([t, Math.min(Math.max(eps[0], NOISE_RANGE[0]), NOISE_RANGE[1])], `${t} of ${T}`);
+    time.set(t, outOf(t, T));
+    marker([t, Math.min(Math.max(eps[0], NOISE_RANGE[0]), NOISE_RANGE[1])], outOf(t, T));
   };
   return { node: element("div", {}, time.node, area.node), draw };
 }
 
-/** The question, and a sentence on what the setting shows. */
+const pair = ([x, y]) => tell(WORDS.pair, { x, y });
+
+/** Two sentences on what the setting shows, and the question. */
 function words({ T, points }, state) {
   const sentence = liveSentence();
-  const question = element("p", { class: "ex-question" });
-  question.append("Leave the point where it is and go left from ", symbol("t"), ` = ${T}. `);
-  question.append("When does the arrow turn away from the center, and what does it find there?");
+  const round = (value, digits) => format(Number(value.toFixed(digits)));
+  const place = (values) => pair(values.map((value) => round(value, 2)));
   const draw = ({ weights, count, x_0, eps }) => {
-    const to = heading(eps.map((value) => -value));
-    const best = Math.max(...weights);
-    sentence.say(
-      "At ",
-      symbol("t"),
-      ` = ${state.t} of ${T}, the arrow points to the ${to}: the predicted noise is `,
-      `(${eps.map((value) => format(Number(value.toFixed(2)))).join(", ")}). `,
-      `The likeliest of the ${points.length} points has a probability of ${format(Number(best.toFixed(2)))}, `,
-      `as if ${format(Number(count.toFixed(1)))} of them shared it, and the best guess of `,
-      symbol("x", "0"),
-      ` is (${x_0.map((value) => format(Number(value.toFixed(2)))).join(", ")}).`,
+    const heads = WORDS.headings[heading(eps.map((value) => -value))];
+    const best = round(Math.max(...weights), 2);
+    sentence.show(
+      say(heads, { t: state.t, T, eps: place(eps) }),
+      say(WORDS.guess, { points: points.length, best, count: round(count, 1), x_0: place(x_0) }),
     );
   };
-  return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
+  return { node: element("div", { class: "ex-words" }, sentence.node, question(WORDS.question, { T })), draw };
 }

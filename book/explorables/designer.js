@@ -1,7 +1,34 @@
 // Chapter 3: design a schedule, and see where it ends and where its steps go.
 
-import { button, choice, curve, element, format, liveSentence, note, plot, slider, symbol } from "./core.js";
+import { button, choice, format, slider } from "./core.js";
+import { element } from "./elements.js";
+import { curve, note, plot } from "./plots.js";
 import { alphaBar, cosineBeta, linearBeta, snr } from "./schedules.js";
+import { liveSentence, question, say } from "./words.js";
+
+const WORDS = {
+  linear: "linear",
+  cosine: "cosine",
+  paper: "As in chapter 2",
+  shape: "Shape of the schedule",
+  steps: "steps $T$",
+  first: "first $β_1$",
+  last: "last $β_T$",
+  across: "share of steps $t$/$T$",
+  left: "alpha bar over the share of steps",
+  leftUp: "$ᾱ_t$",
+  right: "log-SNR over the share of steps",
+  rightUp: "log SNR($t$)",
+  yours: "your schedule",
+  dotted: "dotted: chapter 2",
+  tiny: "less than 0.000001",
+  linearEnd:
+    "{T} steps, linear from {first} to {last}: $x_T$ holds {left} times the picture, {bits} bits a pixel from pure noise.",
+  cosineEnd: "{T} steps, cosine: $x_T$ holds {left} times the picture, {bits} bits a pixel from pure noise.",
+  ends: "{clean} of the steps end with an SNR above 100, {noisy} with one below 0.01.",
+  question:
+    "With $T$ = 100, find a linear range that ends below 0.001 bits. What had to grow, and which steps pay for it?",
+};
 
 // Round numbers, so that the settings of the text can be met exactly.
 const STEPS = [10, 20, 50, 100, 200, 300, 500, 1000, 2000, 4000];
@@ -53,10 +80,10 @@ export function designer(stage, { second_moment }) {
 
 /** Linear or cosine, and the way back to the setting of chapter 2. */
 function shapes(change) {
-  const options = SHAPES.map((name) => ({ name, face: name }));
+  const options = SHAPES.map((name) => ({ name: WORDS[name], face: WORDS[name] }));
   const shape = choice({ options, onChoose: (chosen) => change({ shape: SHAPES[chosen] }) });
-  const paper = button("As in chapter 2", () => change(PAPER));
-  const draw = (now) => shape.set(SHAPES.indexOf(now.shape), "Shape of the schedule");
+  const paper = button(WORDS.paper, () => change(PAPER));
+  const draw = (now) => shape.set(SHAPES.indexOf(now.shape), WORDS.shape);
   return { node: element("div", { class: "ex-row" }, shape.node, paper), draw };
 }
 
@@ -68,9 +95,9 @@ function controls(change) {
     const set = (value) => part.set(values.indexOf(value), format(value));
     return { node: part.node, set };
   };
-  const steps = over(STEPS, "T", ["steps ", symbol("T")]);
-  const first = over(FIRST, "beta_1", ["first ", symbol("β", "1")]);
-  const last = over(LAST, "beta_T", ["last ", symbol("β", "T")]);
+  const steps = over(STEPS, "T", WORDS.steps);
+  const first = over(FIRST, "beta_1", WORDS.first);
+  const last = over(LAST, "beta_T", WORDS.last);
   const draw = ({ shape, T, beta_1, beta_T }) => {
     steps.set(T);
     first.set(beta_1);
@@ -83,18 +110,17 @@ function controls(change) {
 
 /** alpha_bar and log-SNR over the share of the steps, with those of chapter 2 for comparison. */
 function plots() {
-  const part = () => ["share of steps ", symbol("t"), "/", symbol("T")];
   const axes = (name, range, label) =>
-    plot({ name, x: { range: [0, 1], label: part() }, y: { range, label }, height: 220 });
-  const left = axes("alpha bar over the share of steps", [0, 1], [symbol("ᾱ", "t")]);
-  const right = axes("log-SNR over the share of steps", LOGS, ["log SNR(", symbol("t"), ")"]);
+    plot({ name, x: { range: [0, 1], label: WORDS.across }, y: { range, label }, height: 220 });
+  const left = axes(WORDS.left, [0, 1], WORDS.leftUp);
+  const right = axes(WORDS.right, LOGS, WORDS.rightUp);
   const paper = tables(alphaBar(designBeta(PAPER)));
   curve(left, "mark", paper.shares);
   curve(right, "mark", paper.logs);
   const moves = [curve(left, "data", []), curve(right, "data", [])];
   // Up here the log-SNR has no curve.
-  note(right, "data below", [0.4, 10], "your schedule");
-  note(right, "muted below", [0.4, 6.5], "dotted: chapter 2");
+  note(right, "data below", [0.4, 10], WORDS.yours);
+  note(right, "muted below", [0.4, 6.5], WORDS.dotted);
   const draw = ({ alpha_bar }) => {
     const { shares, logs } = tables(alpha_bar);
     moves[0](shares);
@@ -117,24 +143,18 @@ function tables(alpha_bar) {
 }
 
 /** A number, without a row of zeros when there is nothing left of it. */
-const tiny = (value) => (value < 1e-6 ? "less than 0.000001" : format(value));
+const tiny = (value) => (value < 1e-6 ? WORDS.tiny : format(value));
 
-/** The question, and a sentence on where the schedule ends and where its steps go. */
+/** Two sentences on where the schedule ends and where its steps go, and the question. */
 function verdict() {
   const sentence = liveSentence();
-  const question = element("p", { class: "ex-question" });
-  question.append("With ", symbol("T"), " = 100, find a linear range that ends below 0.001 bits. ");
-  question.append("What had to grow, and which steps pay for it?");
   const draw = ({ shape, T, beta_1, beta_T, alpha_bar, snr: ratios, bits }) => {
-    const range = `linear from ${format(beta_1)} to ${format(beta_T)}`;
-    const left = tiny(Math.sqrt(alpha_bar.at(-1)));
-    const { clean, noisy } = stepsAtTheEnds(ratios);
-    sentence.say(
-      `${T} steps, ${shape === "cosine" ? "cosine" : range}: `,
-      symbol("x", "T"),
-      ` holds ${left} times the picture, ${tiny(bits)} bits a pixel from pure noise. `,
-      `${clean} of the steps end with an SNR above 100, ${noisy} with one below 0.01.`,
+    const end = { T, left: tiny(Math.sqrt(alpha_bar.at(-1))), bits: tiny(bits) };
+    const range = { first: format(beta_1), last: format(beta_T) };
+    sentence.show(
+      shape === "cosine" ? say(WORDS.cosineEnd, end) : say(WORDS.linearEnd, { ...end, ...range }),
+      say(WORDS.ends, stepsAtTheEnds(ratios)),
     );
   };
-  return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
+  return { node: element("div", { class: "ex-words" }, sentence.node, question(WORDS.question)), draw };
 }

@@ -1,10 +1,48 @@
 // Chapter 14: the course's own network draws digits in this page; two samplers may start from one noise.
 
-import { button, choice, element, format, liveSentence, picture, ramp, slider, symbol } from "./core.js";
-import { GRAYS, SIDE, distance, mosaic, runner, seen, widthOf } from "./drawing.js";
-import { alphaBar, cosineBeta } from "./schedules.js";
-import { strided } from "./time.js";
+import { button, choice, picture, ramp, slider } from "./core.js";
+import { GRAYS, SIDE, mosaic, runner, seen, widthOf, work } from "./drawing.js";
+import { element } from "./elements.js";
 import { unet, unpackLayers } from "./network.js";
+import { alphaBar, cosineBeta } from "./schedules.js";
+import { difference, digitsOf, inWords, nameOf, status, values } from "./telling.js";
+import { strided } from "./time.js";
+import { liveSentence, question, say, symbol, tell } from "./words.js";
+
+const WORDS = {
+  title: "{run}: {setting}",
+  notDrawn: "not drawn yet",
+  progress: "steps of the run",
+  key: "pixel {ramp} and beyond",
+  step: "step of the run",
+  place: "{at} of {n}, t = {t}",
+  run: "Run",
+  stop: "Stop",
+  newNoise: "New noise",
+  fork: "Fork",
+  noFork: "No fork",
+  shown: "Shown",
+  xt: "x t",
+  x0: "predicted x 0",
+  whose: "Settings of",
+  ofA: "of A",
+  ofB: "of B",
+  number: "number of steps",
+  sampler: "Sampler",
+  eta: "$η$, fresh noise",
+  variance: "Variance of a step",
+  beta_tilde: "beta tilde, of the posterior",
+  beta: "beta, of the forward step",
+  zero: "zero: no fresh noise",
+  clip: "Kept in [−1, 1]",
+  keptX0: "the predicted x 0",
+  nothing: "nothing",
+  keptXt: "x t",
+  count: "How many",
+  more: "More settings",
+  question:
+    "Fork the run and change one setting of B at a time. From the same noise, which settings draw other digits than A, which the same ones less cleanly, and which none at all?",
+};
 
 const MANY = 16; // digits, four by four
 const STRIDES = [1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000];
@@ -92,18 +130,18 @@ function view(model, state) {
       const found = seen(state, k);
       place.hidden = k > 0 && !state.forked;
       title.hidden = !state.forked;
-      title.textContent = `${"AB"[k]}: ${inWords(state.settings[k])}`;
+      title.textContent = tell(WORDS.title, { run: "AB"[k], setting: inWords(state.settings[k]) });
       const width = widthOf(state.count);
       const shape = { rows: width, columns: width, range: GRAYS };
       const canvas = (canvases[`${k} ${state.count}`] ??= picture(shape));
       frame.replaceChildren(canvas.node);
       if (found) canvas.draw(mosaic(found[state.shown], state.count), nameOf(state, k, found));
-      else if (!canvas.node.hasAttribute("aria-label")) canvas.draw(mosaic([], state.count), "not drawn yet");
+      else if (!canvas.node.hasAttribute("aria-label")) canvas.draw(mosaic([], state.count), WORDS.notDrawn);
     };
     return { node: place, show };
   });
-  const progress = element("progress", { "aria-label": "steps of the run" });
-  const key = element("p", {}, "pixel ", ramp("gray", GRAYS), " and beyond");
+  const progress = element("progress", { "aria-label": WORDS.progress });
+  const key = element("p", {}, ...say(WORDS.key, { ramp: ramp("gray", GRAYS) }));
   const row = element("div", { class: "ex-fork" }, ...places.map((place) => place.node));
   node.append(row, progress, key);
   const draw = () => {
@@ -117,36 +155,18 @@ function view(model, state) {
   return { node, draw };
 }
 
-/** How many network calls are done, and how many there are. */
-function work({ frames, settings }) {
-  const done = frames.reduce((sum, { length }) => sum + Math.max(0, length - 1), 0);
-  return [done, frames.reduce((sum, _, k) => sum + settings[k].n, 0) || settings[0].n];
-}
-
-function inWords({ sampler, n, eta, variance, clip }) {
-  const squared = { beta_tilde: "β̃", beta: "β", zero: "0" }[variance];
-  const name = sampler === "ddim" ? `DDIM, η = ${eta}` : `DDPM, σ² = ${squared}`;
-  const kept = { x_0: "", none: ", no clipping", x_t: ", x_t clipped" }[clip];
-  return `${n} ${n === 1 ? "step" : "steps"}, ${name}${kept}`;
-}
-
-function nameOf({ count, shown, forked }, k, { t }) {
-  const what = shown === "x_0" ? "predicted x_0" : "x_t";
-  return `${count === 1 ? "one digit" : `${count} digits`}${forked ? ` of ${"AB"[k]}` : ""}, ${what} at t = ${t}`;
-}
-
 /** Run, and a slider over the steps of the run. */
 function steering({ alpha_bar }, state, { change, begin, stop }) {
   const run = button("", () => (state.running ? change(stop() ?? { follow: false }) : begin()));
-  const again = button("New noise", () => begin({ seed: state.seed + 1 }));
+  const again = button(WORDS.newNoise, () => begin({ seed: state.seed + 1 }));
   const fork = button("", () => begin({ forked: !state.forked, editing: state.forked ? 0 : 1 }));
   const onInput = (at) => change({ at, follow: false });
-  const steps = slider({ label: ["step of the run"], range: [0, 1], step: 1, onInput });
+  const steps = slider({ label: WORDS.step, range: [0, 1], step: 1, onInput });
   const input = steps.node.querySelector("input");
   const shown = choice({
     options: [
-      { name: "x t", face: symbol("x", "t") },
-      { name: "predicted x 0", face: symbol("x̂", "0") },
+      { name: WORDS.xt, face: symbol("x", "t") },
+      { name: WORDS.x0, face: symbol("x̂", "0") },
     ],
     onChoose: (i) => change({ shown: ["x_t", "x_0"][i] }),
   });
@@ -154,10 +174,10 @@ function steering({ alpha_bar }, state, { change, begin, stop }) {
     const { n } = state.settings[0];
     input.max = n;
     const t = strided(alpha_bar.length - 1, n)[state.at];
-    steps.set(state.at, `${state.at} of ${n}, t = ${t}`);
-    run.textContent = state.running ? "Stop" : "Run";
-    fork.textContent = state.forked ? "No fork" : "Fork";
-    shown.set(["x_t", "x_0"].indexOf(state.shown), "Shown");
+    steps.set(state.at, tell(WORDS.place, { at: state.at, n, t }));
+    run.textContent = state.running ? WORDS.stop : WORDS.run;
+    fork.textContent = state.forked ? WORDS.noFork : WORDS.fork;
+    shown.set(["x_t", "x_0"].indexOf(state.shown), WORDS.shown);
   };
   const row = element("div", { class: "ex-buttons" }, run, again, fork);
   return { node: element("div", {}, row, steps.node, element("div", { class: "ex-group" }, shown.node)), draw };
@@ -167,13 +187,13 @@ function steering({ alpha_bar }, state, { change, begin, stop }) {
 function controls({ strides }, state, { change, begin, set }) {
   const whose = choice({
     options: [
-      { name: "of A", face: "A" },
-      { name: "of B", face: "B" },
+      { name: WORDS.ofA, face: "A" },
+      { name: WORDS.ofB, face: "B" },
     ],
     onChoose: (i) => change({ editing: i }),
   });
   const pick = (i) => set({ n: strides[i] });
-  const number = slider({ label: ["number of steps"], range: [0, strides.length - 1], step: 1, onInput: pick });
+  const number = slider({ label: WORDS.number, range: [0, strides.length - 1], step: 1, onInput: pick });
   const sampler = choice({
     options: [
       { name: "DDIM", face: "DDIM" },
@@ -182,91 +202,51 @@ function controls({ strides }, state, { change, begin, set }) {
     onChoose: (i) => set({ sampler: SAMPLERS[i] }),
   });
   const eta = slider({
-    label: [element("i", {}, "η"), ", fresh noise"],
+    label: WORDS.eta,
     range: [0, 1],
     step: 0.1,
     onInput: (value) => set({ eta: value }),
   });
+  const faces = { beta_tilde: symbol("β̃", "t"), beta: symbol("β", "t"), zero: "0" };
   const variance = choice({
-    options: [
-      { name: "beta tilde, of the posterior", face: symbol("β̃", "t") },
-      { name: "beta, of the forward step", face: symbol("β", "t") },
-      { name: "zero: no fresh noise", face: "0" },
-    ],
+    options: VARIANCES.map((name) => ({ name: WORDS[name], face: faces[name] })),
     onChoose: (i) => set({ variance: VARIANCES[i] }),
   });
   const clip = choice({
     options: [
-      { name: "the predicted x 0", face: symbol("x̂", "0") },
-      { name: "nothing", face: "nothing" },
-      { name: "x t", face: symbol("x", "t") },
+      { name: WORDS.keptX0, face: symbol("x̂", "0") },
+      { name: WORDS.nothing, face: WORDS.nothing },
+      { name: WORDS.keptXt, face: symbol("x", "t") },
     ],
     onChoose: (i) => set({ clip: CLIPS[i] }),
   });
   const count = choice({
-    options: [
-      { name: "16 digits", face: "16 digits" },
-      { name: "one digit", face: "one digit" },
-    ],
+    options: [MANY, 1].map(digitsOf).map((name) => ({ name, face: name })),
     onChoose: (i) => begin({ count: [MANY, 1][i] }),
   });
   const group = ({ node }) => element("div", { class: "ex-group" }, node);
   const [ofWhom, noise] = [group(whose), group(variance)];
-  const fold = element("summary", {}, "More settings");
+  const fold = element("summary", {}, WORDS.more);
   const more = element("details", {}, fold, eta.node, noise, group(clip), group(count));
   const draw = () => {
     const own = state.settings[state.editing];
     ofWhom.hidden = !state.forked;
-    whose.set(state.editing, "Settings of");
+    whose.set(state.editing, WORDS.whose);
     number.set(strides.indexOf(own.n), `${own.n}`);
-    sampler.set(SAMPLERS.indexOf(own.sampler), "Sampler");
+    sampler.set(SAMPLERS.indexOf(own.sampler), WORDS.sampler);
     eta.node.hidden = own.sampler !== "ddim";
     eta.set(own.eta, `${own.eta}`);
     noise.hidden = own.sampler !== "ddpm";
-    variance.set(VARIANCES.indexOf(own.variance), "Variance of a step");
-    clip.set(CLIPS.indexOf(own.clip), "Kept in [−1, 1]");
-    count.set([MANY, 1].indexOf(state.count), "How many");
+    variance.set(VARIANCES.indexOf(own.variance), WORDS.variance);
+    clip.set(CLIPS.indexOf(own.clip), WORDS.clip);
+    count.set([MANY, 1].indexOf(state.count), WORDS.count);
   };
   return { node: element("div", {}, ofWhom, number.node, group(sampler), more), draw };
 }
 
-/** The sentence and the question. */
+/** The sentences and the question. */
 function report(model, state) {
   const sentence = liveSentence();
-  const question = element("p", { class: "ex-question" });
-  question.append("Fork the run and change one setting of B at a time. From the same noise, which settings draw ");
-  question.append("other digits than A, which the same ones less cleanly, and which none at all?");
-  const draw = () => sentence.say(...status(state), ...values(state), ...difference(state));
-  return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
-}
-
-function status(state) {
-  const { settings, at, count, seed } = state;
-  const [done, all] = work(state);
-  const what = `${count === 1 ? "one digit" : `${count} digits`} from seed ${seed}, ${inWords(settings[0])}`;
-  const step = [`Step ${at} of ${settings[0].n}: ${what}`];
-  if (!state.running && done === all) return [...step, ". "];
-  return [...step, `; ${done} of ${all} network calls are done. `];
-}
-
-function values(state) {
-  const found = seen(state, 0);
-  if (!found) return [];
-  const [low, high] = [Math.min, Math.max].map((end) => found[state.shown].reduce((a, b) => end(a, b)));
-  const name = state.shown === "x_0" ? symbol("x̂", "0") : symbol("x", "t");
-  return ["The values of ", name, ` lie between ${twoDigits(low)} and ${twoDigits(high)}. `];
-}
-
-function difference(state) {
-  const [a, b] = [0, 1].map((k) => state.forked && seen(state, k));
-  if (!a || !b) return [];
-  const apart = twoDigits(distance(a[state.shown], b[state.shown]));
-  return [
-    `B, with ${inWords(state.settings[1])}, is ${apart} away from A `,
-    "(the root of the mean squared difference of a pixel).",
-  ];
-}
-
-function twoDigits(value) {
-  return format(Number(value.toFixed(2)));
+  const draw = () => sentence.show(status(state), ...values(state), ...difference(state));
+  return { node: element("div", { class: "ex-words" }, sentence.node, question(WORDS.question)), draw };
 }

@@ -87,3 +87,9 @@ export function seen(state, k) {
   const frames = state.frames[k] ?? [];
   return frames[looked(state, k)] ?? (state.follow ? frames.at(-1) : undefined);
 }
+
+/** How many network calls are done, and how many there are. */
+export function work({ frames, settings }) {
+  const done = frames.reduce((sum, { length }) => sum + Math.max(0, length - 1), 0);
+  return [done, frames.reduce((sum, _, k) => sum + settings[k].n, 0) || settings[0].n];
+}

@@ -1,6 +1,30 @@
 // Chapter 10: how similar the embedding of one time is to those of all others.
 
-import { alignWithPlot, choice, curve, draggable, element, format, liveSentence, note, plot, slider, symbol } from "./core.js";
+import { choice, format, slider } from "./core.js";
+import { element } from "./elements.js";
+import { alignWithPlot, curve, draggable, note, plot } from "./plots.js";
+import { liveSentence, question, say } from "./words.js";
+
+const WORDS = {
+  pairs: "Sine and cosine",
+  paired: "paired frequencies",
+  pairedFace: "paired",
+  slip: "the published slip",
+  slipFace: "published slip",
+  numbers: "numbers $d$",
+  longest: "slowest hand $Λ$",
+  time: "time $t$",
+  timeInPlot: "time t in the plot",
+  plot: "similarity with the embeddings of all times",
+  across: "time $u$",
+  up: "similarity",
+  curve: "of $t$ with all $u$",
+  likeness: "The similarity of $t$ = {t} is {near} with {neighbor}, and {far} with {end}.",
+  length: "The squared length of the embedding is {length} for every time.",
+  lengths: "The squared length of the embedding goes from {least} to {most}.",
+  question:
+    "Which $Λ$ tells 0 from 1000, and keeps 0 and 20 more alike than 0 and 1000? And for which choice does it matter where $t$ lies?",
+};
 
 const T = 1000;
 const LONGEST = [10, 100, 1000, 10000, 100000]; // the slowest hand turns by 1 / of these a step
@@ -53,25 +77,25 @@ export function embedding(stage) {
 function settings(state, change) {
   const pairs = choice({
     options: [
-      { name: "paired frequencies", face: "paired" },
-      { name: "the published slip", face: "published slip" },
+      { name: WORDS.paired, face: WORDS.pairedFace },
+      { name: WORDS.slip, face: WORDS.slipFace },
     ],
     onChoose: (i) => change({ paired: i === 0 }),
   });
   const dim = slider({
-    label: ["numbers ", symbol("d")],
+    label: WORDS.numbers,
     range: [4, 128],
     step: 4,
     onInput: (dim) => change({ dim }),
   });
   const longest = slider({
-    label: ["slowest hand ", symbol("Λ")],
+    label: WORDS.longest,
     range: [0, LONGEST.length - 1],
     step: 1,
     onInput: (i) => change({ longest: LONGEST[i] }),
   });
   const draw = () => {
-    pairs.set(state.paired ? 0 : 1, "Sine and cosine");
+    pairs.set(state.paired ? 0 : 1, WORDS.pairs);
     dim.set(state.dim, `${state.dim}`);
     longest.set(LONGEST.indexOf(state.longest), `${state.longest}`);
   };
@@ -83,22 +107,22 @@ function settings(state, change) {
 /** The similarity over u, and t to be moved. */
 function chart(state, change) {
   const move = (t) => change({ t: Math.min(Math.max(Math.round(t), 0), T) });
-  const time = slider({ label: ["time ", symbol("t")], range: [0, T], step: 1, onInput: move });
+  const time = slider({ label: WORDS.time, range: [0, T], step: 1, onInput: move });
   alignWithPlot(time);
   const area = plot({
-    name: "similarity with the embeddings of all times",
-    x: { range: [0, T], label: ["time ", symbol("u")] },
-    y: { range: [-0.5, 1.25], parts: 3, label: ["similarity"] },
+    name: WORDS.plot,
+    x: { range: [0, T], label: WORDS.across },
+    y: { range: [-0.5, 1.25], parts: 3, label: WORDS.up },
     height: 260,
   });
   const guide = curve(area, "guide", []);
   const line = curve(area, "model", []);
-  const name = note(area, "model above", [0, 0], "of ", symbol("t"), " with all ", symbol("u"));
+  const name = note(area, "model above", [0, 0], ...say(WORDS.curve));
   const marker = draggable(area, {
     kind: "noise",
     along: "x",
     step: 1,
-    name: "time t in the plot",
+    name: WORDS.timeInPlot,
     position: [0, 0],
     onMove: ([t]) => move(t),
   });
@@ -122,25 +146,19 @@ function chart(state, change) {
   return { node: element("div", { class: "ex-similarity" }, time.node, area.node), draw };
 }
 
-/** The sentence and the question. */
+/** Two sentences and the question. */
 function report(state) {
   const sentence = liveSentence();
-  const question = element("p", { class: "ex-question" });
-  question.append("Which ", symbol("Λ"), " tells 0 from 1000, and keeps 0 and 20 more alike than 0 and 1000? ");
-  question.append("And for which choice does it matter where ", symbol("t"), " lies?");
   const draw = () => {
     const { t } = state;
-    const near = Math.min(t + 1, T) === t ? t - 1 : t + 1;
-    const far = t < T / 2 ? T : 0;
+    const neighbor = Math.min(t + 1, T) === t ? t - 1 : t + 1;
+    const end = t < T / 2 ? T : 0;
     const like = (u) => format(Number(similarity(t, u, state).toFixed(3)));
     const [least, most] = lengths(state).map((length) => length.toFixed(1));
-    const size = least === most ? `is ${least} for every time` : `goes from ${least} to ${most}`;
-    sentence.say(
-      "The similarity of ",
-      symbol("t"),
-      ` = ${t} is ${like(near)} with ${near}, and ${like(far)} with ${far}. `,
-      `The squared length of the embedding ${size}.`,
+    sentence.show(
+      say(WORDS.likeness, { t, near: like(neighbor), neighbor, far: like(end), end }),
+      least === most ? say(WORDS.length, { length: least }) : say(WORDS.lengths, { least, most }),
     );
   };
-  return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
+  return { node: element("div", { class: "ex-words" }, sentence.node, question(WORDS.question)), draw };
 }

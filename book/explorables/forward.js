@@ -1,7 +1,8 @@
 // Chapter 2: a digit and its x_t for any t. One picture equation, one plot of its two coefficients.
 
-import { alignWithPlot, button, choice, curve, draggable, format, note, picture, plot, point, ramp, randn, random, slider, unpack } from "./core.js";
+import { button, choice, format, picture, ramp, randn, random, slider, unpack } from "./core.js";
 import { element } from "./elements.js";
+import { alignWithPlot, curve, draggable, note, plot, point } from "./plots.js";
 import { alphaBar, jump, linearBeta, snr } from "./schedules.js";
 import { liveSentence, outOf, question, root, say, tell } from "./words.js";
 

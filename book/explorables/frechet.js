@@ -1,6 +1,29 @@
 // Chapter 16: the Fréchet distance of N pictures, its bias, and what is left at 1/N = 0.
 
-import { curve, element, format, liveSentence, plot, randn, random, slider, symbol } from "./core.js";
+import { format, randn, random, slider } from "./core.js";
+import { element } from "./elements.js";
+import { curve, plot } from "./plots.js";
+import { liveSentence, question, say } from "./words.js";
+
+const WORDS = {
+  pictures: "pictures $N$",
+  features: "features $d$",
+  truth: "true distance",
+  same: "same distribution, dots",
+  other: "true distance apart, crosses",
+  plot: "distance against one over the number of pictures",
+  across: "1/$N$",
+  up: "distance; all variances add up to 1",
+  means:
+    "With {N} pictures and {d} features, two samples of the same distribution are {same} ± {sameStd} apart; at a true distance of {truth} it is {other} ± {otherStd}.",
+  limits: "Extended to 1/N = 0 the lines say {same} and {other}.",
+  worse:
+    "With {half} pictures the same distribution gets {distance}: it looks worse than the other one does with {N}.",
+  better:
+    "With {half} pictures the same distribution gets {distance}: it looks better than the other one does with {N}.",
+  question:
+    "Somebody reports the distance of a worse model with $N$ pictures, and somebody else that of a perfect one with half as many. With 16 features and a true distance of 0.05, from which $N$ on does the perfect model look better? And with 64 features?",
+};
 
 const SIZES = [150, 200, 300, 400, 600, 1000, 2000, 5000];
 const FEATURES = [2, 4, 8, 16, 32, 64];
@@ -132,9 +155,9 @@ function frechetSliders(change) {
     const part = slider({ label, range: [0, values.length - 1], step: 1, onInput });
     return { node: part.node, set: (value) => part.set(values.indexOf(value), format(value)) };
   };
-  const pictures = over(SIZES, "N", ["pictures ", symbol("N")]);
-  const features = over(FEATURES, "d", ["features ", symbol("d")]);
-  const truths = over(TRUTHS, "truth", ["true distance"]);
+  const pictures = over(SIZES, "N", WORDS.pictures);
+  const features = over(FEATURES, "d", WORDS.features);
+  const truths = over(TRUTHS, "truth", WORDS.truth);
   const nodes = [pictures, features, truths].map((part) => part.node);
   const draw = (now) => {
     pictures.set(now.N);
@@ -154,13 +177,13 @@ export function axisEnd(ends, values) {
 function frechetPlot() {
   const known = new Map(); // an axis keeps its range, so there is a plot for each pair
   const room = element("div", {});
-  const line = (look, ...name) =>
-    element("span", { class: `ex-line ex-${look}` }, element("i", {}), ...name);
+  const line = (look, name) =>
+    element("span", { class: `ex-line ex-${look}` }, element("i", {}), name);
   const legend = element(
     "p",
     { class: "ex-legend" },
-    line("data", "same distribution, dots"),
-    line("dotted", "true distance apart, crosses"),
+    line("data", WORDS.same),
+    line("dotted", WORDS.other),
   );
   const draw = (now) => {
     const shown = [now.whole, now.half].flatMap(({ same, other }) => [...same, ...other]);
@@ -177,9 +200,9 @@ function frechetPlot() {
 /** The plot that goes to 1/N = `end` and to the distance `top`. */
 function frechetAxes(end, top) {
   const area = plot({
-    name: "distance against one over the number of pictures",
-    x: { range: [0, end], label: ["1/", symbol("N")] },
-    y: { range: [0, top], label: ["distance; all variances add up to 1"], parts: 3 },
+    name: WORDS.plot,
+    x: { range: [0, end], label: WORDS.across },
+    y: { range: [0, top], label: WORDS.up, parts: 3 },
     height: 290,
   });
   const marks = element("g", { class: "ex-frechet-marks", "aria-hidden": "true" });
@@ -216,22 +239,17 @@ function frechetAxes(end, top) {
 /** What is shown, and the question. */
 function frechetWords() {
   const sentence = liveSentence();
-  const question = element("p", { class: "ex-question" });
-  question.append("Somebody reports the distance of a worse model with ", symbol("N"));
-  question.append(" pictures, and somebody else that of a perfect one with half as many. With 16 ");
-  question.append("features and a true distance of 0.05, from which ", symbol("N"));
-  question.append(" on does the perfect model look better? And with 64 features?");
   const draw = ({ N, d, truth, same, other }) => {
     const digits = (value) => Math.max(value, 0).toFixed(3);
-    const worse = same.half > other.mean;
-    sentence.say(
-      `With ${N} pictures and ${d} features, two samples of the same distribution are `,
-      `${digits(same.mean)} ± ${digits(same.std)} apart; at a true distance of ${truth} it is `,
-      `${digits(other.mean)} ± ${digits(other.std)}. Extended to 1/N = 0 the lines say `,
-      `${digits(same.limit)} and ${digits(other.limit)}. With ${N / 2} pictures the same `,
-      `distribution gets ${digits(same.half)}: it looks ${worse ? "worse" : "better"} than the `,
-      `other one does with ${N}.`,
+    const stds = { sameStd: digits(same.std), otherStd: digits(other.std) };
+    const looks = same.half > other.mean ? WORDS.worse : WORDS.better;
+    sentence.show(
+      say(WORDS.means, { N, d, truth, same: digits(same.mean), other: digits(other.mean), ...stds }),
+      say(WORDS.limits, { same: digits(same.limit), other: digits(other.limit) }),
+      say(looks, { half: N / 2, distance: digits(same.half), N }),
     );
   };
-  return { node: element("div", { class: "ex-words ex-frechet-words" }, sentence.node, question), draw };
+  const node = element("div", { class: "ex-words ex-frechet-words" });
+  node.append(sentence.node, question(WORDS.question));
+  return { node, draw };
 }

@@ -1,6 +1,33 @@
 // Chapter 1: two Gaussians on one axis, their product, and where their two divergences come from.
 
-import { curve, draggable, element, format, liveSentence, note, plot, slider, symbol } from "./core.js";
+import { format, slider } from "./core.js";
+import { element } from "./elements.js";
+import { curve, draggable, note, plot } from "./plots.js";
+import { liveSentence, question, say, symbol, tell } from "./words.js";
+
+const WORDS = {
+  normal: "mean {mean}, width {std}",
+  plot: "two densities and their product",
+  across: "$x$",
+  up: "density",
+  product: "product",
+  peakOfq: "peak of q",
+  peakOfp: "peak of p",
+  qmean: "mean of $q$",
+  qstd: "width of $q$",
+  pmean: "mean of $p$",
+  pstd: "width of $p$",
+  klqp: "KL($q$ ‖ $p$) = {nats} nats",
+  klpq: "KL($p$ ‖ $q$) = {nats} nats",
+  integrands: "what each x adds to the divergences",
+  adds: "what each $x$ adds",
+  have: "$q$ has {q}; $p$ has {p}; the product has {both}, narrower than both.",
+  agree: "The two divergences agree.",
+  aheadLarger: "Of the two divergences KL($q$ ‖ $p$) is larger, {ratio} times the other.",
+  backLarger: "Of the two divergences KL($p$ ‖ $q$) is larger, {ratio} times the other.",
+  question:
+    "Put the two means together, and make the divergences as unequal as you can. Which is the larger one, and what does it punish? When do the two agree?",
+};
 
 const MEANS = [-3, 3];
 const WIDTHS = [0.4, 2.5];
@@ -47,7 +74,7 @@ export function adds(q, p, x) {
 
 const clip = (value, [low, high]) => Math.min(Math.max(value, low), high);
 const round = (value) => Math.round(value * 100) / 100;
-const words = ({ mean, std }) => `mean ${format(mean)}, width ${format(std)}`;
+const inWords = ({ mean, std }) => tell(WORDS.normal, { mean: format(mean), std: format(std) });
 
 /** Build the explorable; data: { q, p }, each { mean, std }. */
 export function gaussians(stage, { q, p }) {
@@ -65,9 +92,9 @@ export function gaussians(stage, { q, p }) {
 /** q and p, to drag by their peaks, and their product. */
 function densities(state, change) {
   const area = plot({
-    name: "two densities and their product",
-    x: { range: AXIS, label: [symbol("x")] },
-    y: { range: HEIGHTS, label: ["density"] },
+    name: WORDS.plot,
+    x: { range: AXIS, label: WORDS.across },
+    y: { range: HEIGHTS, label: WORDS.up },
   });
   const lines = [
     curve(area, "data", []),
@@ -77,14 +104,14 @@ function densities(state, change) {
   const names = [
     note(area, "data above", [0, 0], symbol("q")),
     note(area, "model above", [0, 0], symbol("p")),
-    note(area, "muted above", [0, 0], "product"),
+    note(area, "muted above", [0, 0], WORDS.product),
   ];
   const handle = (name, kind) =>
     draggable(area, {
       kind,
       along: "xy",
       step: 0.1,
-      name: `peak of ${name}`,
+      name: WORDS[`peakOf${name}`],
       position: [state[name].mean, peak(state[name])],
       onMove: ([mean, height]) => change(name, { mean, std: peak({ std: Math.max(height, 0.01) }) }),
     });
@@ -96,7 +123,7 @@ function densities(state, change) {
       names[i]([normal.mean, peak(normal)]);
     });
     for (const name of ["q", "p"]) {
-      handles[name]([state[name].mean, peak(state[name])], words(state[name]));
+      handles[name]([state[name].mean, peak(state[name])], inWords(state[name]));
     }
   };
   return { node: area.node, draw };
@@ -104,19 +131,19 @@ function densities(state, change) {
 
 /** Mean and width of both, as sliders. */
 function controls(state, change) {
-  const make = (name, key, label, range) => ({
+  const make = (name, key, range) => ({
     name,
     key,
     part: slider({
-      label: [`${label} of `, symbol(name)],
+      label: WORDS[name + key],
       range,
       step: 0.05,
       onInput: (value) => change(name, { [key]: value }),
     }),
   });
   const all = ["q", "p"].flatMap((name) => [
-    make(name, "mean", "mean", MEANS),
-    make(name, "std", "width", WIDTHS),
+    make(name, "mean", MEANS),
+    make(name, "std", WIDTHS),
   ]);
   const node = element("div", { class: "ex-pairs" }, ...all.map(({ part }) => part.node));
   const draw = () =>
@@ -127,18 +154,18 @@ function controls(state, change) {
 /** Both divergences as numbers, and below them what each x adds to them. */
 function integrands(state) {
   const [fromQ, fromP] = [element("b"), element("b")];
-  const kl = (kind, first, second, number) =>
-    element("p", { class: `ex-kl ex-${kind}` }, ...klName(first, second), " = ", number, " nats");
+  const kl = (kind, template, nats) =>
+    element("p", { class: `ex-kl ex-${kind}` }, ...say(template, { nats }));
   const area = plot({
-    name: "what each x adds to the divergences",
-    x: { range: AXIS, label: [symbol("x")] },
-    y: { range: ADDS, label: ["what each ", symbol("x"), " adds"] },
+    name: WORDS.integrands,
+    x: { range: AXIS, label: WORDS.across },
+    y: { range: ADDS, label: WORDS.adds },
     height: 200,
   });
   const zero = curve(area, "guide", []);
   const lines = [curve(area, "data", []), curve(area, "model ex-dashed", [])];
   const numbers = element("div", { class: "ex-pairs" });
-  numbers.append(kl("data", "q", "p", fromQ), kl("model", "p", "q", fromP));
+  numbers.append(kl("data", WORDS.klqp, fromQ), kl("model", WORDS.klpq, fromP));
   const node = element("div", {}, numbers, area.node);
   const draw = () => {
     const { q, p } = state;
@@ -151,36 +178,19 @@ function integrands(state) {
   return { node, draw };
 }
 
-function klName(first, second) {
-  return ["KL(", symbol(first), " ‖ ", symbol(second), ")"];
-}
-
-/** A sentence on what the setting shows, and the question. */
+/** Sentences on what the setting shows, and the question. */
 function sentence(state) {
   const live = liveSentence();
-  const question = element("p", { class: "ex-question" });
-  question.append(
-    "Put the two means together, and make the divergences as unequal as you can. Which is the ",
-    "larger one, and what does it punish? When do the two agree?",
-  );
   const draw = () => {
     const { q, p } = state;
-    const both = productOf(q, p);
-    const [ahead, back] = [divergence(q, p), divergence(p, q)];
-    live.say(
-      symbol("q"),
-      ` has ${words(q)}; `,
-      symbol("p"),
-      ` has ${words(p)}; the product has ${words(both)}, narrower than both. `,
-      ...comparison(ahead, back),
-    );
+    const both = { q: inWords(q), p: inWords(p), both: inWords(productOf(q, p)) };
+    live.show(say(WORDS.have, both), comparison(divergence(q, p), divergence(p, q)));
   };
-  return { node: element("div", { class: "ex-words" }, live.node, question), draw };
+  return { node: element("div", { class: "ex-words" }, live.node, question(WORDS.question)), draw };
 }
 
 function comparison(ahead, back) {
-  if (Math.abs(ahead - back) < 1e-9) return ["The two divergences agree."];
-  const larger = ahead > back ? klName("q", "p") : klName("p", "q");
-  const ratio = Math.max(ahead, back) / Math.min(ahead, back);
-  return ["Of the two divergences ", ...larger, ` is larger, ${format(ratio)} times the other.`];
+  if (Math.abs(ahead - back) < 1e-9) return say(WORDS.agree);
+  const ratio = format(Math.max(ahead, back) / Math.min(ahead, back));
+  return say(ahead > back ? WORDS.aheadLarger : WORDS.backLarger, { ratio });
 }

@@ -1,28 +1,46 @@
 // Chapter 12: what each layer of the trained UNet holds, for one noisy digit, and where a pixel looks.
 
-import { button, choice, element, format, liveSentence, picture, ramp, slider, symbol, unpack } from "./core.js";
+import { button, choice, format, picture, ramp, slider, unpack } from "./core.js";
+import { element } from "./elements.js";
+import { liveSentence, outOf, question, say, tell } from "./words.js";
 
-// In the order of computation, which is also that of the tab key; the style sheet lays them out as a U.
-const NAMES = {
-  x_t: ["the input ", symbolOf("x", "t")],
-  stem: ["stem"],
-  down: ["down"],
-  shrink: ["shrink"],
-  block: ["block"],
-  attention: ["attention"],
-  grow: ["grow"],
-  up: ["up"],
-  eps: ["the output ", symbolOf("ε̂")],
+const WORDS = {
+  // The layers, in the order of computation, which is also that of the tab key.
+  x_t: "the input $x_t$",
+  stem: "stem",
+  down: "down",
+  shrink: "shrink",
+  block: "block",
+  attention: "attention",
+  grow: "grow",
+  up: "up",
+  eps: "the output $ε̂$",
+  layer: "layer",
+  skip: "skip →",
+  digit: "digit {name}",
+  choose: "Choose a digit",
+  time: "noise level: step $t$",
+  channels: "{layer}: {count} channels of {side}×{side}",
+  oneChannel: "{layer}: 1 channel of {side}×{side}",
+  someChannels: "{layer}: {count} of its {all} channels of {side}×{side}",
+  channel: "channel {channel} of {layer}",
+  pick: "Pick a pixel of the 4×4 level: to whom does it listen?",
+  pixels: "pixel of the bottom level",
+  weight: "weight {weight}",
+  spot: "row {row}, column {column}",
+  spotAndWeight: "{spot}, weight {weight}",
+  input: "At $t$ = {t} of {T}, the digit decides {share} % of what varies in {layer}, and the noise the rest.",
+  share:
+    "At $t$ = {t} of {T}, the digit decides {share} % of what varies in {layer} (of $x_t$ itself: {input} %), and the noise the rest.",
+  itself: "The picked pixel, {spot}, listens most to itself, with a weight of {weight}.",
+  listens: "The picked pixel, {spot}, listens most to the one in {other}, with a weight of {weight}.",
+  question:
+    "Set $t$ to 450 and walk along the U. In which layer is the digit easiest to read, and where does the noise come back? Then raise $t$: which layers lose the digit last?",
 };
+
 const ARROWS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 const MOST = 0.5; // a byte of 255 in the stored weights of the attention
 const WHITE = 0.25; // and what is white in their picture: few are larger
-
-function symbolOf(name, index) {
-  return () => symbol(name, index);
-}
-
-const named = (layer) => NAMES[layer].map((part) => (typeof part === "function" ? part() : part));
 
 // -------------------------------------------------------------------------------- what is computed
 
@@ -80,19 +98,19 @@ function faces({ digits, names }, state, change) {
   const side = Math.sqrt(digits[0].length);
   const options = digits.map((x_0, i) => {
     const face = picture({ rows: side, columns: side, range: [-1, 1] });
-    face.draw(x_0, `digit ${names[i]}`);
-    return { name: `digit ${names[i]}`, face: face.node };
+    const name = tell(WORDS.digit, { name: names[i] });
+    face.draw(x_0, name);
+    return { name, face: face.node };
   });
   const row = choice({ options, onChoose: (digit) => change({ digit }) });
-  return { node: element("div", { class: "ex-row" }, row.node), draw: () => row.set(state.digit, "Choose a digit") };
+  return { node: element("div", { class: "ex-row" }, row.node), draw: () => row.set(state.digit, WORDS.choose) };
 }
 
 /** The slider over the stored times. */
 function timeSlider({ T, times }, state, change) {
-  const label = ["noise level: step ", symbol("t")];
   const range = [0, times.length - 1];
-  const time = slider({ label, range, step: 1, onInput: (time) => change({ time }) });
-  return { node: time.node, draw: () => time.set(state.time, `${times[state.time]} of ${T}`) };
+  const time = slider({ label: WORDS.time, range, step: 1, onInput: (time) => change({ time }) });
+  return { node: time.node, draw: () => time.set(state.time, outOf(times[state.time], T)) };
 }
 
 /** The layers as buttons along the U; arrow keys go along it. */
@@ -100,11 +118,11 @@ function uShape({ layers: all }, state, change) {
   const buttons = all.map(({ name }, i) => {
     const one = button("", () => change({ layer: i }), "ex-option");
     one.style.gridArea = name; // of the U that the stylesheet draws
-    one.append(...named(name));
+    one.append(...say(WORDS[name]));
     return one;
   });
-  const node = element("div", { class: "ex-layers-u", role: "group", "aria-label": "layer" });
-  node.append(...buttons, element("span", { class: "ex-layers-skip", "aria-hidden": "true" }, "skip →"));
+  const node = element("div", { class: "ex-layers-u", role: "group", "aria-label": WORDS.layer });
+  node.append(...buttons, element("span", { class: "ex-layers-skip", "aria-hidden": "true" }, WORDS.skip));
   node.addEventListener("keydown", (event) => {
     const to = state.layer + (ARROWS[event.key] ?? 0);
     if (!(event.key in ARROWS) || !buttons[to]) return;
@@ -133,13 +151,19 @@ function featureMaps(model, state) {
       pictures = maps.map(() => picture({ rows: layer.side, columns: layer.side, range }));
       tiles.replaceChildren(...pictures.map((one) => one.node));
       tiles.classList.toggle("ex-single", maps.length === 1);
-      const count = maps.length < layer.channels ? `${maps.length} of its ${layer.channels}` : `${maps.length}`;
-      title.replaceChildren(...named(layer.name), `: ${count} channel${layer.channels > 1 ? "s" : ""} of ${layer.side}×${layer.side}`);
+      title.replaceChildren(...heading(layer, maps.length));
       key.replaceChildren(ramp("gray", range));
     }
-    pictures.forEach((one, c) => one.draw(maps[c], `channel ${c + 1} of ${layer.name}`));
+    pictures.forEach((one, c) => one.draw(maps[c], tell(WORDS.channel, { channel: c + 1, layer: layer.name })));
   };
   return { node, draw };
+}
+
+/** How many of the channels of a layer are shown, and how large they are. */
+function heading({ name, channels: all, side }, count) {
+  const layer = say(WORDS[name]);
+  if (count < all) return say(WORDS.someChannels, { layer, count, all, side });
+  return count === 1 ? say(WORDS.oneChannel, { layer, side }) : say(WORDS.channels, { layer, count, side });
 }
 
 /** The pixels of the bottom level: pick one, and see with which weights it listens to each of them. */
@@ -152,8 +176,8 @@ function looks(model, state, change) {
     node.append(face.node);
     return { face, node };
   });
-  const title = element("p", { class: "ex-title" }, "Pick a pixel of the 4×4 level: to whom does it listen?");
-  const grid = element("div", { class: "ex-layers-pixels", role: "group", "aria-label": "pixel of the bottom level" });
+  const title = element("p", { class: "ex-title" }, WORDS.pick);
+  const grid = element("div", { class: "ex-layers-pixels", role: "group", "aria-label": WORDS.pixels });
   grid.append(...spots.map(({ node }) => node));
   grid.addEventListener("keydown", (event) => {
     const ways = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: side, ArrowUp: -side };
@@ -168,38 +192,38 @@ function looks(model, state, change) {
   const draw = () => {
     const weights = listens(model.attention[rowOf(model, state)], state.pixel);
     spots.forEach(({ face, node }, i) => {
-      face.draw([weights[i]], `weight ${weights[i].toFixed(2)}`);
-      node.setAttribute("aria-label", `${spot(i, side)}, weight ${weights[i].toFixed(2)}`);
+      const weight = weights[i].toFixed(2);
+      face.draw([weights[i]], tell(WORDS.weight, { weight }));
+      node.setAttribute("aria-label", tell(WORDS.spotAndWeight, { spot: spot(i, side), weight }));
       node.setAttribute("aria-pressed", i === state.pixel);
     });
   };
   return { node: element("div", { class: "ex-looks" }, title, grid, ramp("gray", [0, WHITE])), draw };
 }
 
-const spot = (i, side) => `row ${Math.floor(i / side) + 1}, column ${(i % side) + 1}`;
+const spot = (i, side) => tell(WORDS.spot, { row: Math.floor(i / side) + 1, column: (i % side) + 1 });
 
-/** The question, and a sentence on what the setting shows. */
+/** Two sentences on what the setting shows, and the question. */
 function sayings(model, state) {
   const sentence = liveSentence();
-  const question = element("p", { class: "ex-question" });
-  question.append("Set ", symbol("t"), " to 450 and walk along the U. In which layer is the digit easiest to read, and where does the noise come back? Then raise ", symbol("t"), ": which layers lose the digit last?");
   const draw = () => {
     const { T, times, layers: all, shares } = model;
     const { name } = all[state.layer];
-    const share = (i) => `${Math.round(100 * shares[i][state.time])} %`;
-    const weights = listens(model.attention[rowOf(model, state)], state.pixel);
-    const side = Math.sqrt(weights.length);
-    const best = largest(weights);
-    const whom = best === state.pixel ? "itself" : `the one in ${spot(best, side)}`;
-    const compare = name === "x_t" ? [] : [` (of `, symbol("x", "t"), ` itself: ${share(0)})`];
-    sentence.say(
-      "At ",
-      symbol("t"),
-      ` = ${times[state.time]} of ${T}, the digit decides ${share(state.layer)} of what varies in `,
-      ...named(name),
-      ...compare,
-      `, and the noise the rest. The picked pixel, ${spot(state.pixel, side)}, listens most to ${whom}, with a weight of ${format(Number(weights[best].toFixed(2)))}.`,
+    const share = (i) => Math.round(100 * shares[i][state.time]);
+    const holes = { t: times[state.time], T, share: share(state.layer), layer: say(WORDS[name]) };
+    sentence.show(
+      name === "x_t" ? say(WORDS.input, holes) : say(WORDS.share, { ...holes, input: share(0) }),
+      listening(listens(model.attention[rowOf(model, state)], state.pixel), state.pixel),
     );
   };
-  return { node: element("div", { class: "ex-words ex-layers-words" }, sentence.node, question), draw };
+  const node = element("div", { class: "ex-words ex-layers-words" });
+  node.append(sentence.node, question(WORDS.question));
+  return { node, draw };
+}
+
+function listening(weights, pixel) {
+  const side = Math.sqrt(weights.length);
+  const best = largest(weights);
+  const holes = { spot: spot(pixel, side), weight: format(Number(weights[best].toFixed(2))) };
+  return best === pixel ? say(WORDS.itself, holes) : say(WORDS.listens, { ...holes, other: spot(best, side) });
 }

@@ -1,8 +1,33 @@
 // Chapter 5: the true kernel of a step back from t to u, and the Gaussian nearest to it.
 
-import { curve, draggable, element, format, liveSentence, plot, slider, symbol } from "./core.js";
-import { alphaBar, linearBeta } from "./schedules.js";
+import { format, slider } from "./core.js";
+import { element } from "./elements.js";
 import { logDensity, mixtureMean, noised, reverse } from "./mixtures.js";
+import { curve, draggable, plot } from "./plots.js";
+import { alphaBar, linearBeta } from "./schedules.js";
+import { liveSentence, outOf, question, say, tell } from "./words.js";
+
+const WORDS = {
+  from: "from step $t$",
+  to: "back to step $u$",
+  oneBack: "{u} (one step)",
+  back: "{u} ({steps} steps)",
+  plot: "the true kernel and the best Gaussian",
+  across: "pixel",
+  up: "density, scaled",
+  pixel: "the noisy pixel x_t",
+  place: "x_t = {x}",
+  kernel: "true kernel of $x_u$",
+  best: "best Gaussian",
+  seen: "distribution of $x_t$, the dot",
+  tiny: "less than 0.001",
+  fine:
+    "From $x_t$ = {x} at step {t} back to step {u}: $β$ = {beta}, the right hump has the weight {right}, the kurtosis is {kurtosis} (a Gaussian has 3), and the best Gaussian is off by {gap} nats.",
+  wrong:
+    "From $x_t$ = {x} at step {t} back to step {u}: $β$ = {beta}, the right hump has the weight {right}, the kurtosis is {kurtosis} (a Gaussian has 3), and the best Gaussian is off by {gap} nats, visibly wrong.",
+  question:
+    "How far back may the step go until the Gaussian is visibly wrong, by more than {visible} nats? And for which $x_t$ is it worst? Try $t$ = 600, then $t$ = 100.",
+};
 
 const RANGE = [-3, 3];
 const TOP = 1.15; // room above the curves, whose highest point is 1
@@ -53,21 +78,22 @@ export function reverseStep(stage, { T, beta_1, beta_T, mixture }) {
 function times({ T }, change) {
   let now;
   const from = slider({
-    label: ["from step ", symbol("t")],
+    label: WORDS.from,
     range: [1, T],
     step: 1,
     onInput: (t) => change({ t, u: Math.min(now.u, t - 1) }),
   });
   const to = slider({
-    label: ["back to step ", symbol("u")],
+    label: WORDS.to,
     range: [0, T - 1],
     step: 1,
     onInput: (u) => change({ u: Math.min(u, now.t - 1) }), // u is earlier than t
   });
   const draw = (next) => {
     now = next;
-    from.set(now.t, `${now.t} of ${T}`);
-    to.set(now.u, `${now.u} (${now.t - now.u === 1 ? "one step" : `${now.t - now.u} steps`})`);
+    const { t, u } = now;
+    from.set(t, outOf(t, T));
+    to.set(u, t - u === 1 ? tell(WORDS.oneBack, { u }) : tell(WORDS.back, { u, steps: t - u }));
   };
   return { node: element("div", { class: "ex-pair" }, from.node, to.node), draw };
 }
@@ -75,9 +101,9 @@ function times({ T }, change) {
 /** The kernel, its best Gaussian, and q(x_t) with the x_t to drag. */
 function kernels(_, change) {
   const area = plot({
-    name: "the true kernel and the best Gaussian",
-    x: { range: RANGE, label: ["pixel"] },
-    y: { range: [0, TOP], label: ["density, scaled"] },
+    name: WORDS.plot,
+    x: { range: RANGE, label: WORDS.across },
+    y: { range: [0, TOP], label: WORDS.up },
     height: 270,
   });
   const seen = curve(area, "seen", []);
@@ -87,18 +113,18 @@ function kernels(_, change) {
     kind: "noise",
     along: "x",
     step: 0.05,
-    name: "the noisy pixel x_t",
+    name: WORDS.pixel,
     position: [0, 0],
     onMove: ([x]) => change({ x: Math.round(x * 100) / 100 }),
   });
-  const line = (look, ...name) =>
-    element("span", { class: `ex-line ex-${look}` }, element("i", {}), ...name);
+  const line = (look, name) =>
+    element("span", { class: `ex-line ex-${look}` }, element("i", {}), ...say(name));
   const legend = element(
     "p",
     { class: "ex-legend" },
-    line("data", "true kernel of ", symbol("x", "u")),
-    line("best", "best Gaussian"),
-    line("seen", "distribution of ", symbol("x", "t"), ", the dot"),
+    line("data", WORDS.kernel),
+    line("best", WORDS.best),
+    line("seen", WORDS.seen),
   );
   const draw = ({ kernel, mean, variance, seen: q_t, x }) => {
     const gaussian = { weights: [1], means: [[mean]], variances: [variance] };
@@ -110,7 +136,7 @@ function kernels(_, change) {
     best(scaled(two, 1 / highest(one, two)));
     seen(scaled(three, SEEN / highest(three)));
     const height = (Math.exp(logDensity(q_t, [x])) * SEEN) / highest(three);
-    marker([x, height], `x_t = ${format(x)}`);
+    marker([x, height], tell(WORDS.place, { x: format(x) }));
   };
   return { node: element("div", {}, area.node, legend), draw };
 }
@@ -127,19 +153,12 @@ function outline({ means, variances }) {
 /** What is shown, and the question. */
 function sayings() {
   const sentence = liveSentence();
-  const question = element("p", { class: "ex-question" });
-  question.append("How far back may the step go until the Gaussian is visibly wrong, by more than ");
-  question.append(`${VISIBLE} nats? And for which `, symbol("x", "t"), " is it worst? ");
-  question.append("Try ", symbol("t"), " = 600, then ", symbol("t"), " = 100.");
   const draw = ({ t, u, x, beta, kernel, kurtosis, gap }) => {
-    const right = kernel.weights.at(-1);
-    const off = gap < 0.001 ? "less than 0.001" : format(gap);
-    sentence.say(
-      ...["From ", symbol("x", "t"), ` = ${format(x)} at step ${t} back to step ${u}: `],
-      ...[symbol("β"), ` = ${format(beta)}, the right hump has the weight ${right.toFixed(2)}, `],
-      `the kurtosis is ${kurtosis.toFixed(2)} (a Gaussian has 3), and the best Gaussian is off by `,
-      `${off} nats${gap > VISIBLE ? ", visibly wrong" : ""}.`,
-    );
+    const off = { right: kernel.weights.at(-1).toFixed(2), kurtosis: kurtosis.toFixed(2) };
+    off.gap = gap < 0.001 ? WORDS.tiny : format(gap);
+    const said = gap > VISIBLE ? WORDS.wrong : WORDS.fine;
+    sentence.show(say(said, { x: format(x), t, u, beta: format(beta), ...off }));
   };
-  return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
+  const asked = question(WORDS.question, { visible: VISIBLE });
+  return { node: element("div", { class: "ex-words" }, sentence.node, asked), draw };
 }

@@ -1,81 +1,42 @@
 // Chapter 9: a trained network draws points in this page, step by step, from a seed.
 
-import { button, choice, curve, element, format, liveSentence, note, plot, randn, random, slider, symbol } from "./core.js";
-import { alphaBar, linearBeta } from "./schedules.js";
+import { bestDenoiser, census, drawData, paths, slicedDistance } from "./clouds.js";
+import { button, choice, format, slider } from "./core.js";
+import { element } from "./elements.js";
 import { halves, mlp } from "./mlp.js";
+import { curve, note, plot } from "./plots.js";
+import { alphaBar, linearBeta } from "./schedules.js";
 import { strided } from "./time.js";
-import { ddpmStep, walk } from "./walk.js";
+import { liveSentence, question, say, symbol, tell } from "./words.js";
+
+const WORDS = {
+  plane: "points in the plane",
+  first: "first coordinate",
+  second: "second coordinate",
+  step: "step of the run",
+  place: "{at} of {n}, t = {t}",
+  run: "Run",
+  stop: "Stop",
+  newNoise: "New noise",
+  number: "number of steps",
+  who: "Who predicts the noise",
+  network: "the network",
+  exact: "the exact denoiser",
+  variance: "Variance of a step",
+  beta_tilde: "beta tilde, of the posterior",
+  beta: "beta, of the forward step",
+  zero: "zero: no fresh noise",
+  counts:
+    "After step {at} of {n}, at $t$ = {t}: each cluster holds {least} to {most} of the {points} points, {strays} lie far from all; the distance to the data is {distance} (of the data itself, drawn again: {floor}).",
+  countsAndOne:
+    "After step {at} of {n}, at $t$ = {t}: each cluster holds {least} to {most} of the {points} points, 1 lies far from all; the distance to the data is {distance} (of the data itself, drawn again: {floor}).",
+  question:
+    "From 200 steps downward: do the eight counts become uneven first, or do points stay between the clusters? And is the network to blame for it, or the number of steps?",
+};
 
 const POINTS = 320; // 40 for each of the eight clusters
-const DIRECTIONS = 32; // of the sliced distance
 const TRUTH = 1000; // the seed of the points that stand for the data
-const STRAY = 4; // widths from every center
 const STRIDES = [1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 100, 200];
-
-// ------------------------------------------------------------------------------------------ numbers
-
-/** The best denoiser for clusters of one width at equal distances from zero (chapter 9). */
-export function bestDenoiser(means, width, alpha_bar) {
-  return (x_t, t) => {
-    const [a, s] = [Math.sqrt(alpha_bar[t]), Math.sqrt(1 - alpha_bar[t])];
-    const D = (a * width) ** 2 + s ** 2;
-    const out = new Float64Array(x_t.length);
-    for (let i = 0; i < x_t.length; i += 2) {
-      const logs = means.map(([x, y]) => (a * (x * x_t[i] + y * x_t[i + 1])) / D);
-      const top = Math.max(...logs);
-      const weights = logs.map((log) => Math.exp(log - top));
-      const sum = weights.reduce((total, weight) => total + weight);
-      for (const k of [0, 1]) {
-        const meant = means.reduce((total, mean, m) => total + weights[m] * mean[k], 0) / sum;
-        out[i + k] = (s / D) * (x_t[i + k] - a * meant);
-      }
-    }
-    return out;
-  };
-}
-
-/** The points of x_T and what follows it; variance: "beta_tilde", "beta" or "zero". */
-export function paths({ alpha_bar, predict, times, variance, seed, count }) {
-  const uniform = random(seed);
-  const x_T = randn(uniform, 2 * count);
-  const run = walk({ alpha_bar, predict, times, step: ddpmStep(variance), x_T, uniform });
-  return Array.from(run, ({ x_t }) => x_t);
-}
-
-/** Points of the data from a seed; even: the clusters in turn, so that each has exactly its share. */
-export function drawData(means, width, count, seed, even = false) {
-  const uniform = random(seed);
-  const pick = (_, i) => (even ? i % means.length : Math.floor(uniform() * means.length));
-  const which = Array.from({ length: count }, pick);
-  const z = randn(uniform, 2 * count);
-  return z.map((value, i) => means[which[i >> 1]][i % 2] + width * value);
-}
-
-/** The sliced Wasserstein-1 distance of two equally large clouds (chapter 9). */
-export function slicedDistance(x, y, directions = DIRECTIONS) {
-  let total = 0;
-  for (let k = 0; k < directions; k++) {
-    const [c, s] = [Math.cos((Math.PI * k) / directions), Math.sin((Math.PI * k) / directions)];
-    const project = (points) =>
-      Float64Array.from({ length: points.length / 2 }, (_, i) => c * points[2 * i] + s * points[2 * i + 1]).sort();
-    const other = project(y);
-    total += project(x).reduce((sum, value, i) => sum + Math.abs(value - other[i]), 0) / other.length;
-  }
-  return total / directions;
-}
-
-/** How many points are nearest to each center, and how many are far from all. */
-export function census(points, means, width) {
-  const counts = means.map(() => 0);
-  let strays = 0;
-  for (let i = 0; i < points.length; i += 2) {
-    const far = means.map(([x, y]) => Math.hypot(points[i] - x, points[i + 1] - y));
-    const nearest = Math.min(...far);
-    if (nearest > STRAY * width) strays += 1;
-    else counts[far.indexOf(nearest)] += 1;
-  }
-  return { counts, strays };
-}
 
 // --------------------------------------------------------------------------------------- the figure
 
@@ -118,9 +79,9 @@ function takeSteps(model, state, news) {
 /** The plane: the clusters as rings, the points, the paths of a few, and the count at each center. */
 function view({ means, width }, state) {
   const area = plot({
-    name: "points in the plane",
-    x: { range: [-3, 3], label: ["first coordinate"] },
-    y: { range: [-3, 3], label: ["second coordinate"] },
+    name: WORDS.plane,
+    x: { range: [-3, 3], label: WORDS.first },
+    y: { range: [-3, 3], label: WORDS.second },
     square: true,
   });
   for (const [x, y] of means) curve(area, "data", circle(x, y, 2 * width));
@@ -196,17 +157,17 @@ function steering(model, state, change) {
     stop();
     change({ at });
   };
-  const steps = slider({ label: ["step of the run"], range: [0, 1], step: 1, onInput });
+  const steps = slider({ label: WORDS.step, range: [0, 1], step: 1, onInput });
   const input = steps.node.querySelector("input");
-  const again = button("New noise", () => {
+  const again = button(WORDS.newNoise, () => {
     stop();
     change({ seed: state.seed + 1 });
   });
   const draw = () => {
     input.max = state.n;
     const t = state.times[state.at];
-    steps.set(state.at, `${state.at} of ${state.n}, t = ${t}`);
-    run.textContent = timer ? "Stop" : "Run";
+    steps.set(state.at, tell(WORDS.place, { at: state.at, n: state.n, t }));
+    run.textContent = timer ? WORDS.stop : WORDS.run;
   };
   const row = element("div", { class: "ex-buttons" }, run, again);
   return { node: element("div", {}, row, steps.node), draw };
@@ -216,26 +177,20 @@ function steering(model, state, change) {
 function settings(model, state, change) {
   const pick = (i) => change({ n: STRIDES[i] });
   const last = STRIDES.length - 1;
-  const number = slider({ label: ["number of steps"], range: [0, last], step: 1, onInput: pick });
+  const number = slider({ label: WORDS.number, range: [0, last], step: 1, onInput: pick });
   const who = choice({
-    options: [
-      { name: "the network", face: "the network" },
-      { name: "the exact denoiser", face: "the exact denoiser" },
-    ],
+    options: PREDICTIONS.map((name) => ({ name: WORDS[name], face: WORDS[name] })),
     onChoose: (i) => change({ predict: PREDICTIONS[i] }),
   });
+  const faces = { beta_tilde: symbol("β̃", "t"), beta: symbol("β", "t"), zero: "0" };
   const noise = choice({
-    options: [
-      { name: "beta tilde, of the posterior", face: symbol("β̃", "t") },
-      { name: "beta, of the forward step", face: symbol("β", "t") },
-      { name: "zero: no fresh noise", face: "0" },
-    ],
+    options: VARIANCES.map((name) => ({ name: WORDS[name], face: faces[name] })),
     onChoose: (i) => change({ variance: VARIANCES[i] }),
   });
   const draw = () => {
     number.set(STRIDES.indexOf(state.n), `${state.n}`);
-    who.set(PREDICTIONS.indexOf(state.predict), "Who predicts the noise");
-    noise.set(VARIANCES.indexOf(state.variance), "Variance of a step");
+    who.set(PREDICTIONS.indexOf(state.predict), WORDS.who);
+    noise.set(VARIANCES.indexOf(state.variance), WORDS.variance);
   };
   const group = ({ node }) => element("div", { class: "ex-group" }, node);
   return { node: element("div", {}, number.node, group(noise), group(who)), draw };
@@ -244,21 +199,15 @@ function settings(model, state, change) {
 /** The sentence and the question. */
 function report({ means, width, truth, floor }, state) {
   const sentence = liveSentence();
-  const question = element("p", { class: "ex-question" });
-  question.append("From 200 steps downward: do the eight counts become uneven first, or do points stay ");
-  question.append("between the clusters? And is the network to blame for it, or the number of steps?");
   const draw = () => {
-    const points = state.path[state.at];
-    const { counts, strays } = census(points, means, width);
-    const distance = format(slicedDistance(points, truth));
-    const shares = `${Math.min(...counts)} to ${Math.max(...counts)}`;
-    sentence.say(
-      `After step ${state.at} of ${state.n}, at `,
-      symbol("t"),
-      ` = ${state.times[state.at]}: each cluster holds ${shares} of the ${POINTS} points, `,
-      `${strays} ${strays === 1 ? "lies" : "lie"} far from all; the distance to the data is ${distance} `,
-      `(of the data itself, drawn again: ${format(floor)}).`,
+    const { at, n, path, times } = state;
+    const { counts, strays } = census(path[at], means, width);
+    const holes = { at, n, t: times[at], points: POINTS, floor: format(floor) };
+    const range = { least: Math.min(...counts), most: Math.max(...counts) };
+    Object.assign(holes, range, { distance: format(slicedDistance(path[at], truth)) });
+    sentence.show(
+      strays === 1 ? say(WORDS.countsAndOne, holes) : say(WORDS.counts, { ...holes, strays }),
     );
   };
-  return { node: element("div", { class: "ex-words" }, sentence.node, question), draw };
+  return { node: element("div", { class: "ex-words" }, sentence.node, question(WORDS.question)), draw };
 }

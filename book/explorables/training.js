@@ -1,7 +1,33 @@
 // Chapter 13: the loss in each bin of t while a network trains, beside what it can be compared with.
 
-import { alignWithPlot, choice, curve, element, format, liveSentence, note, plot, slider, symbol } from "./core.js";
+import { choice, format, slider } from "./core.js";
+import { element } from "./elements.js";
+import { alignWithPlot, curve, note, plot } from "./plots.js";
 import { powerOfTen } from "./powers.js";
+import { liveSentence, outOf, question, say, tell } from "./words.js";
+
+const WORDS = {
+  step: "training step",
+  shown: "Shown",
+  loss: "the loss",
+  ratio: "over the linear denoiser’s",
+  lossPlot: "the loss over t",
+  lossUp: "loss per pixel",
+  ratioPlot: "the loss over that of the linear denoiser, over t",
+  ratioUp: "times the linear denoiser’s loss",
+  across: "step $t$",
+  linear: "linear denoiser",
+  memorizer: "memorizer, seen",
+  range: "{first} to {last}",
+  and: "{ranges}, {range}",
+  mean: "After {step} steps the mean loss is {loss}.",
+  settled: "Of {bins} bins, {count} are within a tenth of where they end (t = {ranges}).",
+  unsettled: "Of {bins} bins, 0 are within a tenth of where they end.",
+  worse: "Worse than the linear denoiser: {ranges}.",
+  nowhereWorse: "Worse than the linear denoiser: none.",
+  question:
+    "Which $t$ are learned first, and which still improve at the end? Where does the network do worse than a straight line, even then?",
+};
 
 const LOSS_POWERS = [-3.5, 0.5]; // of ten, on the vertical axis
 const RATIO_POWERS = [-0.5, 3];
@@ -55,21 +81,20 @@ export function training(stage, data) {
 /** The training step, and what is drawn. */
 function controls({ steps }, state, change) {
   const time = slider({
-    label: ["training step"],
+    label: WORDS.step,
     range: [0, steps.length - 1],
     step: 1,
     onInput: (row) => change({ row }),
   });
   alignWithPlot(time);
-  const names = ["the loss", "over the linear denoiser’s"];
+  const names = [WORDS.loss, WORDS.ratio];
   const view = choice({
     options: names.map((name) => ({ name, face: name })),
     onChoose: (chosen) => change({ view: chosen }),
   });
   const draw = () => {
-    const text = `${steps[state.row]} of ${steps.at(-1)}`;
-    time.set(state.row, text);
-    view.set(state.view, "Shown");
+    time.set(state.row, outOf(steps[state.row], steps.at(-1)));
+    view.set(state.view, WORDS.shown);
   };
   const node = element("div", { class: "ex-training ex-group" }, element("div", {}, view.node), time.node);
   return { node, draw };
@@ -78,21 +103,21 @@ function controls({ steps }, state, change) {
 /** Two plots, of which one is shown: the loss, and its ratio to the linear denoiser's. */
 function charts(data, state) {
   const loss = chart(data, {
-    name: "the loss over t",
+    name: WORDS.lossPlot,
     powers: LOSS_POWERS,
-    label: "loss per pixel",
+    label: WORDS.lossUp,
     value: (x) => x,
     names: [
-      ["data above", 12, data.linear, "linear denoiser"],
-      ["muted below", 7, data.memorizer, "memorizer, seen"],
+      ["data above", 12, data.linear, WORDS.linear],
+      ["muted below", 7, data.memorizer, WORDS.memorizer],
     ],
   });
   const ratio = chart(data, {
-    name: "the loss over that of the linear denoiser, over t",
+    name: WORDS.ratioPlot,
     powers: RATIO_POWERS,
-    label: "times the linear denoiser’s loss",
+    label: WORDS.ratioUp,
     value: (x, i) => x / data.linear[i],
-    names: [["data above", 1, data.linear, "linear denoiser"]],
+    names: [["data above", 1, data.linear, WORDS.linear]],
   });
   const views = [loss, ratio];
   const draw = () => {
@@ -105,8 +130,8 @@ function charts(data, state) {
 function chart({ T, losses, linear, memorizer }, { name, powers, label, value, names }) {
   const area = plot({
     name,
-    x: { range: [0, T], label: ["step ", symbol("t")] },
-    y: { range: powers, parts: 4, write: powerOfTen, label: [label] },
+    x: { range: [0, T], label: WORDS.across },
+    y: { range: powers, parts: 4, write: powerOfTen, label },
     height: 290,
   });
   const center = (i) => ((i + 0.5) * T) / linear.length;
@@ -123,25 +148,31 @@ function chart({ T, losses, linear, memorizer }, { name, powers, label, value, n
   return { node: area.node, draw };
 }
 
-/** What the step shows in a sentence, and the question. */
+/** What the step shows in sentences, and the question. */
 function report({ T, steps, losses, linear }, state) {
   const sentence = liveSentence();
-  const question = element("p", { class: "ex-question" });
-  question.append("Which ", symbol("t"), " are learned first, and which still improve at the end? ");
-  question.append("Where does the network do worse than a straight line, even then?");
   const end = ending(losses);
   const draw = () => {
     const row = losses[state.row];
     const done = settled(row, end);
+    const count = done.filter(Boolean).length;
+    const bins = row.length;
     const worse = ranges(row.map((loss, i) => loss > linear[i]), T);
-    const parts = [`After ${steps[state.row]} steps the mean loss is ${format(overall(row))}. `];
-    parts.push(`Of ${row.length} bins, ${done.filter(Boolean).length} are within a tenth of where `);
-    parts.push(`they end${where(ranges(done, T))}. Worse than the linear denoiser: `);
-    parts.push(`${worse.length ? list(worse) : "none"}.`);
-    sentence.say(...parts);
+    sentence.show(
+      say(WORDS.mean, { step: steps[state.row], loss: format(overall(row)) }),
+      count
+        ? say(WORDS.settled, { bins, count, ranges: list(ranges(done, T)) })
+        : say(WORDS.unsettled, { bins }),
+      worse.length ? say(WORDS.worse, { ranges: list(worse) }) : say(WORDS.nowhereWorse),
+    );
   };
-  return { node: element("div", { class: "ex-words ex-training-words" }, sentence.node, question), draw };
+  const node = element("div", { class: "ex-words ex-training-words" });
+  node.append(sentence.node, question(WORDS.question));
+  return { node, draw };
 }
 
-const list = (all) => all.map(([first, last]) => `${first} to ${last}`).join(", ");
-const where = (all) => (all.length ? ` (t = ${list(all)})` : "");
+/** Ranges in a row, as the language separates them. */
+function list(all) {
+  const each = all.map(([first, last]) => tell(WORDS.range, { first, last }));
+  return each.reduce((ranges, range) => tell(WORDS.and, { ranges, range }));
+}

@@ -1,10 +1,44 @@
 // Chapter 7: the weights of the three squared errors in the bound, over t, on a logarithmic axis.
 
-import { alignWithPlot, choice, curve, draggable, element, format, liveSentence, note, plot, point, slider, symbol } from "./core.js";
+import { choice, format, slider } from "./core.js";
+import { element } from "./elements.js";
+import { alignWithPlot, curve, draggable, note, plot, point } from "./plots.js";
 import { powerOfTen } from "./powers.js";
 import { alphaBar, cosineBeta, linearBeta, posterior, snr } from "./schedules.js";
+import { liveSentence, outOf, question, say } from "./words.js";
+
+const WORDS = {
+  schedule: "Schedule",
+  linear: "linear schedule",
+  linearFace: "linear",
+  cosine: "cosine schedule",
+  cosineFace: "cosine",
+  variance: "Variance of the model’s steps",
+  small: "variance beta tilde",
+  smallFace: "$σ_t$² = $β̃_t$",
+  beta: "variance beta",
+  betaFace: "$σ_t$² = $β_t$",
+  step: "step $t$",
+  stepInPlot: "step t in the plot",
+  plot: "the weights over t",
+  up: "weight of the squared error",
+  x_0: "$x̂_0$",
+  eps: "$ε̂$",
+  v: "$v̂$",
+  simple: "$L_simple$, scaled",
+  even: "SNR = 1",
+  bound:
+    "At $t$ = {t} of {T}, the bound weighs the squared error of $x̂_0$ by {x_0}, of $ε̂$ by {eps}, of $v̂$ by {v}.",
+  ratio: "The first is {snr} times the second, the SNR.",
+  same: "$L_simple$, scaled to the same total before $T$, weighs that of $ε̂$ by {simple}, just as much.",
+  less: "$L_simple$, scaled to the same total before $T$, weighs that of $ε̂$ by {simple}, {times} times less.",
+  more: "$L_simple$, scaled to the same total before $T$, weighs that of $ε̂$ by {simple}, {times} times as much.",
+  question:
+    "At which $t$ do the errors of $x̂_0$ and $ε̂$ weigh the same, in either schedule, and what is the SNR there? What does $L_simple$ do to the smallest $t$?",
+};
 
 const POWERS = [-7, 4]; // of ten, on the vertical axis
+
 // ---------------------------------------------------------------------------------- the mathematics
 
 /**
@@ -66,17 +100,16 @@ export function weights(stage, { T, beta_1, beta_T }) {
 function settings(T, state, change) {
   const ask = (key, options) =>
     choice({ options, onChoose: (chosen) => change({ [key]: chosen }) });
-  const word = (name) => ({ name: `${name} schedule`, face: name });
-  const letter = (name, letter) => {
-    const face = element("span", {}, symbol("σ", "t"), "² = ", symbol(letter, "t"));
-    return { name: `variance ${name}`, face };
-  };
-  const schedule = ask("schedule", [word("linear"), word("cosine")]);
-  const variance = ask("variance", [letter("beta tilde", "β̃"), letter("beta", "β")]);
+  const option = (name) => ({
+    name: WORDS[name],
+    face: element("span", {}, ...say(WORDS[`${name}Face`])),
+  });
+  const schedule = ask("schedule", [option("linear"), option("cosine")]);
+  const variance = ask("variance", [option("small"), option("beta")]);
   const groups = [schedule, variance].map(({ node }) => element("div", {}, node));
   const draw = () => {
-    schedule.set(state.schedule, "Schedule");
-    variance.set(state.variance, "Variance of the model’s steps");
+    schedule.set(state.schedule, WORDS.schedule);
+    variance.set(state.variance, WORDS.variance);
   };
   return { node: element("div", { class: "ex-weight-settings" }, ...groups), draw };
 }
@@ -85,13 +118,12 @@ function settings(T, state, change) {
 function chart(T, state, change) {
   const move = (t) => change({ t: Math.min(Math.max(Math.round(t), 2), T) });
   const range = [0, T];
-  const label = ["step ", symbol("t")];
-  const time = slider({ label, range, step: 1, onInput: move });
+  const time = slider({ label: WORDS.step, range, step: 1, onInput: move });
   alignWithPlot(time);
   const area = plot({
-    name: "the weights over t",
-    x: { range, label: ["step ", symbol("t")] },
-    y: { range: POWERS, parts: 6, write: powerOfTen, label: ["weight of the squared error"] },
+    name: WORDS.plot,
+    x: { range, label: WORDS.step },
+    y: { range: POWERS, parts: 6, write: powerOfTen, label: WORDS.up },
     height: 300,
   });
   const clip = (power) => Math.min(Math.max(power, POWERS[0]), POWERS[1]);
@@ -102,24 +134,24 @@ function chart(T, state, change) {
   const kinds = { x_0: "data", eps: "noise", v: "model" };
   const lines = Object.entries(kinds).map(([name, kind]) => [name, curve(area, kind, [])]);
   const names = {
-    x_0: note(area, "data above", [0, 0], symbol("x̂", "0")),
-    eps: note(area, "noise above", [0, 0], symbol("ε̂")),
-    v: note(area, "model above", [0, 0], symbol("v̂")),
-    simple: note(area, "muted above", [0, 0], symbol("L", "simple"), ", scaled"),
-    even: note(area, "muted above", [0, POWERS[0]], "SNR = 1"),
+    x_0: note(area, "data above", [0, 0], ...say(WORDS.x_0)),
+    eps: note(area, "noise above", [0, 0], ...say(WORDS.eps)),
+    v: note(area, "model above", [0, 0], ...say(WORDS.v)),
+    simple: note(area, "muted above", [0, 0], ...say(WORDS.simple)),
+    even: note(area, "muted above", [0, POWERS[0]], WORDS.even),
   };
   const dots = { x_0: point(area, "data", [2, 0]), v: point(area, "model", [2, 0]) };
   const marker = draggable(area, {
     kind: "noise",
     along: "x",
     step: 1,
-    name: "step t in the plot",
+    name: WORDS.stepInPlot,
     position: [2, 0],
     onMove: ([t]) => move(t),
   });
   const draw = (tables) => {
     const { t } = state;
-    const text = `${t} of ${T}`;
+    const text = outOf(t, T);
     for (const [name, show] of lines) {
       show(Array.from(tables[name].slice(2), (weight, i) => [i + 2, level(weight)]));
     }
@@ -154,29 +186,29 @@ function chart(T, state, change) {
   return { node: element("div", {}, time.node, area.node), draw };
 }
 
-/** What the setting shows in a sentence, and the question. */
+/** What the setting shows in sentences, and the question. */
 function report(T, state) {
   const sentence = liveSentence();
-  const question = element("p", { class: "ex-question" });
-  question.append("At which ", symbol("t"), " do the errors of ", symbol("x̂", "0"), " and ");
-  question.append(symbol("ε̂"), " weigh the same, in either schedule, and what is the SNR there? ");
-  question.append("What does ", symbol("L", "simple"), " do to the smallest ", symbol("t"), "?");
-  const draw = (tables) => sentence.say(...summary(tables, state, T));
-  return { node: element("div", { class: "ex-words ex-weight-words" }, sentence.node, question), draw };
+  const draw = (tables) => sentence.show(...summary(tables, state, T));
+  const node = element("div", { class: "ex-words ex-weight-words" });
+  node.append(sentence.node, question(WORDS.question));
+  return { node, draw };
 }
 
 function summary({ x_0, eps, v, simple, snr }, { t }, T) {
-  const parts = ["At ", symbol("t"), ` = ${t} of ${T}, the bound weighs the squared error of `];
-  parts.push(symbol("x̂", "0"), ` by ${short(x_0[t])}, of `, symbol("ε̂"), ` by ${short(eps[t])}, of `);
-  parts.push(symbol("v̂"), ` by ${short(v[t])}. The first is ${short(snr[t])} times the second, `);
-  parts.push("the SNR. ", symbol("L", "simple"), ", scaled to the same total before ", symbol("T"));
-  parts.push(", weighs that of ", symbol("ε̂"), ` by ${short(simple)}, ${compared(simple / eps[t])}.`);
-  return parts;
+  return [
+    say(WORDS.bound, { t, T, x_0: short(x_0[t]), eps: short(eps[t]), v: short(v[t]) }),
+    say(WORDS.ratio, { snr: short(snr[t]) }),
+    compared(simple, simple / eps[t]),
+  ];
 }
 
-function compared(ratio) {
-  if (Math.abs(ratio - 1) < 0.005) return "just as much";
-  return ratio < 1 ? `${format(1 / ratio)} times less` : `${format(ratio)} times as much`;
+function compared(weight, ratio) {
+  const simple = short(weight);
+  if (Math.abs(ratio - 1) < 0.005) return say(WORDS.same, { simple });
+  return ratio < 1
+    ? say(WORDS.less, { simple, times: format(1 / ratio) })
+    : say(WORDS.more, { simple, times: format(ratio) });
 }
 
 /** A small number with a power of ten: 0.000000412 cannot be read. */

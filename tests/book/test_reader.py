@@ -131,6 +131,8 @@ def test_an_explorable_is_a_dependency_with_what_it_imports():
     assert scripts == {
         "arithmetic.js",
         "core.js",
+        "elements.js",
+        "words.js",
         "receptive.js",
         "receptive.css",
         "explorables.css",

@@ -123,7 +123,7 @@ def test_from_patient_to_diagnosis(new_page, clinic):
     answer.select_option(label=right)
     page.get_by_role("button", name="Is it?").click()
     assert sentence(page).startswith(f"✓ Patient 7 has “{right}”.")
-    assert sentence(page).endswith("Solved: 1 of 21, with 1 check and 1 wrong diagnosis.")
+    assert sentence(page).endswith("Solved: 1 of 21. Checks run for these: 1. Wrong diagnoses: 1.")
     page.get_by_role("button", name="patient 8", exact=True).click()
     assert page.locator(".ex-results li").count() == 0
     assert answer.input_value() == ""

@@ -567,7 +567,7 @@ def test_the_page_is_light(html):
 def test_without_a_script_the_still_remains(new_page, html):
     page = new_page(360, java_script_enabled=False)
     page.set_content(document(html))
-    assert page.get_by_alt_text("16 digits").is_visible()
+    assert page.get_by_alt_text("an interactive figure").is_visible()
 
 
 # -------------------------------------------------------------------------------- the built chapter

@@ -73,6 +73,32 @@ def test_numbers_are_written_as_in_the_text(modules):
     assert modules("core", "input.map(m.format)", numbers) == want
 
 
+def test_a_template_becomes_text_and_symbols(modules):
+    script = "(() => { const node = document.createElement('p'); node.append(...m.say(...input));"
+    holes = {"t": 5, "what": "noise"}
+    html = modules(
+        "words", f"{script} return node.innerHTML; }})()", ["At {t}, $x_t$ is {what}, $ε$.", holes]
+    )
+    x_t, eps = (f"<i>{name}</i><sub>{index}</sub>" for name, index in [("x", "t"), ("ε", "")])
+    span = '<span class="ex-symbol">'
+    assert html == f"At 5, {span}{x_t}</span> is noise, {span}{eps}</span>."
+    assert modules("words", "m.tell(...input)", ["At {t}: {what}", holes]) == "At 5: noise"
+
+
+@pytest.mark.parametrize(
+    ("template", "holes", "message"),
+    [
+        ("At {t} of {T}", {"t": 5}, "nothing for the hole {T} of “At {t} of {T}”"),
+        ("At {t}", {"t": 5, "u": 1}, "no hole {u} in “At {t}”"),
+    ],
+)
+def test_a_hole_without_words_and_words_without_a_hole_are_errors(
+    modules, template, holes, message
+):
+    script = "(() => { try { m.say(...input) } catch (error) { return error.message } })()"
+    assert modules("words", script, [template, holes]) == message
+
+
 # ----------------------------------------------------------------------------- the figure in a page
 
 
@@ -147,8 +173,8 @@ def test_the_sentence_is_read_out_when_the_slider_rests(new_page, forward):
 
 def test_what_a_page_comes_with_is_not_read_out(modules):
     """A sentence said before its figure is on the page is there at once, not announced later."""
-    spoken = "(() => { const { node, say } = m.liveSentence(); say(input); return node; })()"
-    assert modules("core", f"{spoken}.lastChild.textContent", "t = 250") == "t = 250"
+    spoken = "(() => { const { node, show } = m.liveSentence(); show([input]); return node; })()"
+    assert modules("words", f"{spoken}.lastChild.textContent", "t = 250") == "t = 250"
 
 
 def test_another_digit_and_new_noise(new_page, forward):
@@ -432,11 +458,11 @@ def test_axe_has_nothing_to_say(new_page, forward, theme):
 # ------------------------------------------------------------ the parts that chapter 2 does not use
 
 DEMO = """<figure class="explorable"><div class="ex-stage"></div></figure><script type="module">
-import { draggable, heatMap, plot } from "/core.js";
+import { draggable, heatMap, plot } from "/plots.js";
 const area = plot({
   name: "a Gaussian and its mean",
-  x: { range: [-2, 2], label: ["first"] },
-  y: { range: [-1, 1], label: ["second"] },
+  x: { range: [-2, 2], label: "first" },
+  y: { range: [-1, 1], label: "second" },
 });
 const grid = { rows: 20, columns: 40, range: [0, 1], name: "density" };
 const density = heatMap(area, "data", grid);

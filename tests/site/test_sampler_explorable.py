@@ -108,7 +108,7 @@ def test_the_network_is_that_of_the_library(modules, network, weights, t):
 def test_the_best_denoiser_is_the_exact_one(modules, t):
     x_t = 2 * torch.from_numpy(randn(t, 40)).reshape(20, 2)
     got = modules(
-        "sampler",
+        "clouds",
         "[...m.bestDenoiser(input.means, input.width, input.bar)(Float64Array.from(input.x), 1)]",
         {
             "means": MEANS.tolist(),
@@ -159,7 +159,7 @@ def test_the_page_draws_the_points_of_the_library(  # noqa: PLR0917
     modules, network, data, predict, n, variance
 ):
     got = modules(
-        "sampler",
+        "clouds",
         """(async () => {
           const { alphaBar, linearBeta } = await import("/schedules.js");
           const { strided } = await import("/time.js");
@@ -196,7 +196,7 @@ def drawn(count, seed):
 def test_the_distance_is_that_of_the_chapter(modules):
     x, y = drawn(100, 1), drawn(100, 2) + 0.3
     got = modules(
-        "sampler",
+        "clouds",
         "m.slicedDistance(Float64Array.from(input[0]), Float64Array.from(input[1]), 32)",
         [x.ravel().tolist(), y.ravel().tolist()],
     )
@@ -207,14 +207,14 @@ def test_the_distance_is_that_of_the_chapter(modules):
 
 
 def test_data_are_drawn_and_counted(modules):
-    points = modules("sampler", "[...m.drawData(input, 0.14, 320, 1000, true)]", MEANS.tolist())
+    points = modules("clouds", "[...m.drawData(input, 0.14, 320, 1000, true)]", MEANS.tolist())
     found = modules(
-        "sampler",
+        "clouds",
         "m.census(Float64Array.from(input[0]), input[1], 0.14)",
         [[*points, 0.0, 0.0, 9.0, 9.0], MEANS.tolist()],
     )
     assert found == {"counts": [40] * 8, "strays": 2}
-    got = modules("sampler", f"[...m.drawData(input, {WIDTH}, 100, 1)]", MEANS.tolist())
+    got = modules("clouds", f"[...m.drawData(input, {WIDTH}, 100, 1)]", MEANS.tolist())
     np.testing.assert_allclose(np.reshape(got, (100, 2)), drawn(100, 1), atol=1e-12)
 
 
@@ -304,4 +304,4 @@ def test_the_page_is_light(html):
 def test_without_a_script_the_still_remains(new_page, html):
     page = new_page(360, java_script_enabled=False)
     page.set_content(document(html))
-    assert page.get_by_alt_text("eight clusters").is_visible()
+    assert page.get_by_alt_text("an interactive figure").is_visible()

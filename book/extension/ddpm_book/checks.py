@@ -25,17 +25,19 @@ def describe_explorables(app: Sphinx, document: nodes.document) -> None:
     for cell in cells(document):
         header = cell["cell_metadata"].get("mystnb", {})
         alt = header.get("image", {}).get("alt", "").strip()
-        caption = header.get("figure", {}).get("caption", "").strip()
+        figure = {"caption": "", "name": ""} | header.get("figure", {})
+        needed = {"alternative text": alt, "caption": figure["caption"], "name": figure["name"]}
+        missing = [what for what, text in needed.items() if not text.strip()]
         for raw in list(cell.findall(nodes.raw)):
             parts = STILL_ALT.split(raw.astext(), maxsplit=1)
             if len(parts) == 1:
                 continue
-            if not alt or not caption:
+            if missing:
                 logger.warning(
                     "this interactive figure has no %s: say what it shows, in a cell header by "
                     '# %%%% mystnb={"image": {"alt": "..."}, "figure": {"name": "fig-...", '
                     '"caption": "..."}}',
-                    "caption" if alt else "alternative text",
+                    missing[0],
                     location=_location(cell),
                 )
                 continue
