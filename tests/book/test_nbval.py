@@ -52,7 +52,7 @@ def test_what_only_a_reader_would_meet_is_found(book):
     book.edit(SECOND, 'print("t    loss")', "def never():\n    import ddpm_lib.unused")
     result = book.nbval(SECOND)
     assert "it leaves left.txt in its folder" in result.stdout, result.stdout
-    assert "it carries ddpm_lib/unused.py and never opens it" in result.stdout
+    assert "it carries ddpm_lib/unused.py and never uses it" in result.stdout
     book.edit(SECOND, "def never():\n    import ddpm_lib.unused", '__import__("ddpm_lib.deep")')
     result = book.nbval(SECOND)
     assert "No module named 'ddpm_lib.deep'" in result.stdout, result.stdout

@@ -44,16 +44,16 @@ def note(event, arguments):
         sys.ddpm_opened.add(arguments[0])
 sys.addaudithook(note)
 """
-# After the last: which files of its library the notebook has opened.
+# After the last: which files of its library the notebook has imported, or opened to read data.
 AFTER = """
-import importlib.util, json, sys
+import json, sys
 from pathlib import Path
 import ddpm_lib
 root = Path(ddpm_lib.__file__).parent
-source = lambda path: importlib.util.source_from_cache(path) if path.endswith(".pyc") else path
-opened = {Path(source(path)) for path in sys.ddpm_opened}
-inside = [path.relative_to(root.parent) for path in opened if path.is_relative_to(root)]
-print(json.dumps(sorted(path.as_posix() for path in inside)))
+imported = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
+opened = {path for path in sys.ddpm_opened if not path.endswith((".py", ".pyc"))}
+inside = [Path(path) for path in imported | opened if Path(path).is_relative_to(root)]
+print(json.dumps([path.relative_to(root.parent).as_posix() for path in inside]))
 """
 
 
@@ -92,9 +92,9 @@ class Run(NamedTuple):
 
     def problems(self) -> list[str]:
         """After the last cell: what should not be, of the run as a whole."""
-        opened = set(json.loads(self.hidden(AFTER)))
+        used = set(json.loads(self.hidden(AFTER)))
         carried = {member(path) for path in dependencies(self.text)}
-        unused = [f"it carries {name} and never opens it" for name in sorted(carried - opened)]
+        unused = [f"it carries {name} and never uses it" for name in sorted(carried - used)]
         left = sorted(path.name for path in self.folder.iterdir())
         return unused + [f"it leaves {name} in its folder" for name in left]
 
