@@ -10,16 +10,13 @@ from math import log, pi
 import torch
 from torch import Tensor
 
+from ddpm_lib.arguments import Time, aligned, check_floats, check_times
 from ddpm_lib.diffusion import (
     Denoiser,
     Gaussian,
     Randn,
-    Time,
     Variance,
     add_noise,
-    aligned,
-    check_floats,
-    check_times,
     kernel,
     kernel_variance,
     noise_for,

@@ -10,9 +10,9 @@ import torch
 
 from ddpm_lib import checkpoints, downloads, figures, measuring, named, own, plotting, recipes, runs
 from ddpm_lib.checkpoints import Checkpoint
+from ddpm_lib.devices import Devices, OneDevice
 from ddpm_lib.recipes import Model
 from ddpm_lib.settings import Part, Recipe
-from ddpm_lib.training import Devices, OneDevice
 
 # ddpm recipes
 

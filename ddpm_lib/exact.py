@@ -11,16 +11,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ddpm_lib.arguments import Time, aligned, check_floats, check_times, describe
 from ddpm_lib.diffusion import (
     Denoiser,
     Prediction,
-    Time,
-    aligned,
-    check_floats,
-    check_times,
     kernel_variance,
 )
-from ddpm_lib.schedules import Schedule, describe
+from ddpm_lib.schedules import Schedule
 
 
 class Mixture(NamedTuple):

@@ -21,11 +21,12 @@ from torch import Tensor
 from ddpm_lib import __version__, checkpoints, downloads, files, recipes, sources, training
 from ddpm_lib.checkpoints import Checkpoint
 from ddpm_lib.data import prepare
+from ddpm_lib.devices import Devices, OneDevice
 from ddpm_lib.examples import Examples
 from ddpm_lib.recipes import Model
 from ddpm_lib.settings import Recipe, from_json, to_json
 from ddpm_lib.systems import with_bar
-from ddpm_lib.training import Devices, LossesByTime, OneDevice, Record, Run
+from ddpm_lib.training import LossesByTime, Record, Run
 
 CHECKPOINT = "checkpoint.safetensors"  # the name of the file in a run's folder
 POINTS = 1000  # of the loss curve

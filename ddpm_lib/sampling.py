@@ -12,18 +12,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ddpm_lib.arguments import Time, aligned, check_floats, check_times
 from ddpm_lib.diffusion import (
     Denoiser,
     Network,
     Parameterization,
     Prediction,
     Randn,
-    Time,
     Variance,
-    aligned,
     ask,
-    check_floats,
-    check_times,
     noise_for,
     normal,
     posterior_factors,

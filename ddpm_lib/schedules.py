@@ -12,6 +12,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from ddpm_lib.arguments import describe
+
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
@@ -95,13 +97,6 @@ def cosine(T: int = 1000, s: float = 0.008, beta_max: float = 0.999) -> Schedule
     progress = torch.arange(_steps(T) + 1, dtype=torch.float64) / T
     f = torch.cos((progress + s) / (1 + s) * torch.pi / 2) ** 2
     return Schedule.from_betas((1 - f[1:] / f[:-1]).clamp(max=beta_max))
-
-
-def describe(value: object) -> str:
-    """What was given, for the message that refuses it."""
-    if isinstance(value, Tensor):
-        return f"{value.dtype} of shape {tuple(value.shape)}"
-    return f"{type(value).__name__} {value!r}"
 
 
 def _steps(T: int) -> int:

@@ -17,14 +17,17 @@ from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ddpm_lib import diffusion
-from ddpm_lib.diffusion import Parameterization, check_floats, given, send
-from ddpm_lib.schedules import Schedule, describe
+from ddpm_lib.arguments import check_floats, pick, send
+from ddpm_lib.conditions import Known, check_known, told
+from ddpm_lib.devices import Devices, OneDevice
+from ddpm_lib.diffusion import Parameterization
+from ddpm_lib.schedules import Schedule
 from ddpm_lib.settings import Settings
 
 BINS = 20  # of times, for the losses by time
@@ -73,42 +76,6 @@ class Record:
         return float(self.loss_on_device)
 
 
-class Devices(Protocol):
-    """What training asks of accelerate's `Accelerator`, which answers for several devices."""
-
-    @property
-    def num_processes(self) -> int: ...
-    @property
-    def process_index(self) -> int: ...
-    def prepare_model(self, model: Any) -> Any: ...
-    def no_sync(self, model: Any) -> AbstractContextManager[Any]: ...
-    def reduce(self, tensor: Any, reduction: str = ...) -> Any: ...
-
-
-class OneDevice:
-    """The same answers for a single process."""
-
-    num_processes = 1
-    process_index = 0
-
-    def prepare_model(self, model: nn.Module) -> nn.Module:
-        return model
-
-    def no_sync(self, model: nn.Module) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def reduce(self, tensor: Tensor, reduction: str = "mean") -> Tensor:
-        return tensor
-
-
-class Known(NamedTuple):
-    """What is known about the examples, for a network that is told of it: (x_t, t, y)."""
-
-    y: Tensor  # (N, ...): labels, words, masks, smaller pictures, for each example
-    null: Tensor  # (...): what the network is told in place of a y that is left out
-    drop: float = 0.1  # how often it is left out
-
-
 class Batch(NamedTuple):
     """What a step of Algorithm 1 draws, or a part of that; on the CPU, except for the noise."""
 
@@ -145,13 +112,13 @@ def training_steps(
     one = prepare(send(data[:1], device))  # to know its shape and dtype
     check_floats(one, "x_0")
     if known is not None:
-        _check_known(known, len(data))
+        check_known(known, len(data))
     module = devices.prepare_model(run.network)
     network = _quick(module, settings)
 
     def losses(part: Batch) -> Tensor:
-        x_0 = prepare(_pick(data, part.which, device))
-        asked = given(network, _told(known, part, device)) if known else network
+        x_0 = prepare(pick(data, part.which, device))
+        asked = told(network, known, part.which, part.dropped) if known else network
         return loss(schedule, asked, parameterization, x_0, t=part.t, eps=part.eps)
 
     def steps() -> Iterator[Record]:
@@ -225,29 +192,6 @@ def _slices(settings: Settings, devices: Devices) -> list[slice]:
         )
     first = devices.process_index * settings.accumulate
     return [slice(k * size, (k + 1) * size) for k in range(first, first + settings.accumulate)]
-
-
-def _check_known(known: Known, N: int) -> None:
-    y, null, drop = known
-    if len(y) != N:
-        raise ValueError(f"y is one for each of the {N} examples, got {len(y)}")
-    if null.shape != y.shape[1:] or null.dtype != y.dtype:
-        raise ValueError(
-            f"null stands in for one y, {y.dtype} of shape {tuple(y.shape[1:])}, got "
-            f"{describe(null)}"
-        )
-    if not 0 <= drop <= 1:
-        raise ValueError(f"drop is a part of the examples and lies in 0..1, got {drop}")
-
-
-def _pick(values: Tensor, which: Tensor, device: torch.device) -> Tensor:
-    return send(values[send(which, values.device)], device)
-
-
-def _told(known: Known, part: Batch, device: torch.device) -> Tensor:
-    y = _pick(known.y, part.which, device)
-    dropped = send(part.dropped, device).reshape(-1, *[1] * (y.ndim - 1))
-    return torch.where(dropped, send(known.null, device), y)
 
 
 class LossesByTime:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ddpm_lib import (
+    arguments,
     bound,
     checkpoints,
     data,
@@ -34,7 +35,7 @@ PIXELS = data.digits().pixels[:200]
 
 @pytest.fixture
 def gpu():
-    with accelerator.simulated(diffusion.send) as gpu:
+    with accelerator.simulated(arguments.send) as gpu:
         yield gpu
 
 

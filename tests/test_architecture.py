@@ -15,13 +15,16 @@ PACKAGE = Path(ddpm_lib.__file__).parent
 # In reading order. A module imports only from the rows above its own; so the library imports
 # nothing from the course's wing, whose rows come last.
 ORDER = [
+    "arguments",
     "schedules",
     "diffusion",
+    "conditions",
     "bound",
     "exact",
     "networks",
     "sampling",
     "settings",
+    "devices",
     "training",
     "sources",
     "files",
@@ -52,14 +55,17 @@ ORDER = [
 ]
 # And the mathematics only this much of it, so that each of these can be read, and copied, alone.
 CORE = {
-    "schedules": set[str](),
-    "diffusion": {"schedules"},
-    "bound": {"schedules", "diffusion"},
-    "exact": {"schedules", "diffusion"},
+    "arguments": set[str](),
+    "schedules": {"arguments"},
+    "diffusion": {"arguments", "schedules"},
+    "conditions": {"arguments", "diffusion"},
+    "bound": {"arguments", "schedules", "diffusion"},
+    "exact": {"arguments", "schedules", "diffusion"},
     "networks": set[str](),
-    "sampling": {"schedules", "diffusion"},
+    "sampling": {"arguments", "schedules", "diffusion"},
     "settings": set[str](),
-    "training": {"schedules", "diffusion", "settings"},
+    "devices": set[str](),
+    "training": {"arguments", "schedules", "diffusion", "conditions", "settings", "devices"},
     "sources": set[str](),
     "course.claims": set[str](),
 }

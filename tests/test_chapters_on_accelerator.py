@@ -9,7 +9,7 @@ import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
 from ddpm_book import percent
-from ddpm_lib import diffusion, recipes, runs, sampling
+from ddpm_lib import arguments, recipes, runs, sampling
 from ddpm_lib.course import panels
 
 SWITCH = """\
@@ -90,7 +90,7 @@ def run(gpu, sources, scope):
 def gpu():
     """The device; and what a chapter sets for all of Python is set back."""
     accelerator = pytest.importorskip("accelerator", exc_type=Exception)
-    with accelerator.simulated(diffusion.send) as gpu, plt.rc_context():
+    with accelerator.simulated(arguments.send) as gpu, plt.rc_context():
         yield gpu
     torch.set_default_dtype(torch.float32)
 

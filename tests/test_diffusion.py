@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ddpm_lib import diffusion
+from ddpm_lib import conditions
 from ddpm_lib.diffusion import (
     EPS,
     X_0,
@@ -292,11 +292,11 @@ def test_a_condition_is_bound_before_anything_else_sees_the_network() -> None:
     by_hand = lambda x_t, t: x_t - means[[0, 2, 1]] + t[:, None]
     t = torch.tensor([1, 500, 1000])
     told, plain = (
-        loss(linear(), f, V, x_0, t=t, eps=eps) for f in (diffusion.given(network, y), by_hand)
+        loss(linear(), f, V, x_0, t=t, eps=eps) for f in (conditions.given(network, y), by_hand)
     )
     assert torch.equal(told, plain)
     with pytest.raises(ValueError, match="one for each of the 3 pictures, got 1"):
-        loss(linear(), diffusion.given(network, y[:1]), V, x_0, t=t, eps=eps)
+        loss(linear(), conditions.given(network, y[:1]), V, x_0, t=t, eps=eps)
 
 
 # Noise

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ddpm_lib import diffusion
+from ddpm_lib import conditions
 from ddpm_lib.diffusion import (
     EPS,
     X_0,
@@ -597,7 +597,7 @@ def test_a_conditional_network_draws_what_it_is_told() -> None:
         by_class = torch.stack([exact_denoiser(schedule, m)(x_t, t).eps for m in (low, high)])
         return by_class[y, torch.arange(len(x_t))]
 
-    denoise = denoiser(schedule, diffusion.given(network, y), EPS)
+    denoise = denoiser(schedule, conditions.given(network, y), EPS)
     x_0 = last(sample(ddpm(), schedule, denoise, randn(4, 1), times, randn=from_seed(0)))
     close(x_0[:, 0], 2.0 * y.double() - 1, 1e-2)
 

@@ -19,15 +19,15 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from ddpm_lib import checkpoints
+from ddpm_lib.conditions import Known
 from ddpm_lib.data import scale
+from ddpm_lib.devices import OneDevice
 from ddpm_lib.diffusion import EPS, V, add_noise, loss
 from ddpm_lib.networks.tiny import MLP
 from ddpm_lib.networks.unet import UNet
 from ddpm_lib.schedules import cosine, linear
 from ddpm_lib.training import (
-    Known,
     LossesByTime,
-    OneDevice,
     Run,
     Settings,
     learning_rate,

@@ -13,10 +13,11 @@ from pathlib import Path
 import accelerate
 import torch
 
+from ddpm_lib.devices import Devices
 from ddpm_lib.diffusion import V
 from ddpm_lib.networks.unet import UNet
 from ddpm_lib.schedules import cosine
-from ddpm_lib.training import Devices, Run, Settings, training_steps
+from ddpm_lib.training import Run, Settings, training_steps
 
 torch.set_num_threads(1)
 

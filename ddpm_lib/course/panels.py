@@ -19,6 +19,7 @@ from matplotlib.ticker import NullLocator
 from torch import Tensor
 
 from ddpm_lib import bound, diffusion, plotting
+from ddpm_lib.arguments import check_floats
 from ddpm_lib.course import live
 from ddpm_lib.course.explore import Explorable
 from ddpm_lib.course.live import Drawing, Job, Panel
@@ -114,7 +115,7 @@ def schedules(x_0: Tensor, frames: Sequence[int] = (50, 100, 200, 400, 700, 1000
 
     x_0: (B, ...) examples of the data;  frames: the numbers of noising steps on the page
     """
-    diffusion.check_floats(x_0, "x_0")
+    check_floats(x_0, "x_0")
     compute = partial(_tables, x_0.cpu().double())
     betas = {"beta_1": 1e-4, "beta_T": 0.02}
     drawings = [live.last(compute(shape="linear", T=T, **betas)) for T in frames]
