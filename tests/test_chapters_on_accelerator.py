@@ -20,10 +20,10 @@ device = "cuda" if torch.cuda.is_available() else "cpu"
 BUDGETS = {
     "10_time_embedding": "steps, seeds = 12, 2",
     "11_unet": 'dataset, width, short, long = "digits", 4, 12, 60',
-    "12_blocks": 'dataset, steps = "small_digits", 12',
-    "13_training": 'name = "small_digits"',
-    "14_sampling": 'recipe = "small_digits"',
-    "16_evaluation": 'name, n = "small_digits", 240',
+    "12_blocks": "system, steps = SMALL_DIGITS, 12",
+    "13_training": "recipe = SMALL_DIGITS",
+    "14_sampling": "recipe = SMALL_DIGITS",
+    "16_evaluation": "recipe, n = SMALL_DIGITS, 240",
 }
 CHAPTERS = Path(__file__).parents[1] / "chapters"
 
