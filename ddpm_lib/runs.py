@@ -117,7 +117,9 @@ def train(
         loss=by_time.loss,
         devices=devices,
     )
-    records = _with_losses(records, about, every, by_time, devices)
+    records = _with_losses(
+        records, about, by_time, devices, steps=recipe.settings.steps, every=every
+    )
     if devices.process_index == 0:
         records = checkpoints.checkpointed(records, run, file, every=SAVED * every, about=about)
     for _ in with_bar(records, recipe.name, run):
@@ -128,23 +130,29 @@ def train(
 def _with_losses(
     records: Iterator[Record],
     about: dict[str, Any],
-    every: int,
     by_time: LossesByTime,
     devices: Devices,
+    *,
+    steps: int,
+    every: int,
 ) -> Iterator[Record]:
     """The same records; `about` learns the mean loss of each `every` steps, and the time spent.
 
     Before a checkpoint is written, so that its curve goes to its step and a resumed run has it all.
     """
     total: float | Tensor = 0.0
+    waiting: list[Any] = []  # steps and sums: to look at one is to wait for the device
     before = about["seconds"], about["cpu_seconds"]
     start = time.perf_counter(), time.process_time()
     for record in records:
         total = total + record.loss_on_device
         if record.step % every == 0:
-            _ = record.loss  # raises where it is no number
-            about["losses"].append([record.step, float(total) / every])
+            waiting.append((record.step, total))
             total = 0.0
+        if record.step % (SAVED * every) == 0 or record.step == steps:
+            _ = record.loss  # raises where it is no number
+            about["losses"].extend([step, float(loss) / every] for step, loss in waiting)
+            waiting.clear()
         if record.step % (SAVED * every) == 0:
             by_time.sums = devices.reduce(by_time.sums, "sum")  # each process saw its part
             about["losses_by_time"].append([record.step, by_time.read()])

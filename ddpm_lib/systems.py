@@ -7,6 +7,7 @@
 `ddpm train` adds checkpoints and reports to this, and builds the system from a recipe.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -21,6 +22,8 @@ from ddpm_lib.sampling import Step, ddim, denoiser, sample, strided
 from ddpm_lib.schedules import Schedule
 from ddpm_lib.settings import Settings
 from ddpm_lib.training import Record, Run
+
+OFTEN = 0.5  # seconds from one look at the loss to the next: to look is to wait for the device
 
 
 class System(NamedTuple):
@@ -50,14 +53,14 @@ def with_bar(records: Iterator[Record], name: str, run: Run) -> Iterator[Record]
     from tqdm import tqdm
 
     steps = run.settings.steps
-    every, total, count = max(1, steps // 1000), 0.0, 0
+    tell_at, total, count = 0.0, 0.0, 0
     with tqdm(records, name, steps, initial=run.step, unit="step") as bar:
         for record in bar:
             total, count = total + record.loss_on_device, count + 1
-            if record.step % every == 0:
+            if (now := time.perf_counter()) >= tell_at or record.step == steps:
                 told = f"loss {float(total) / count:.4f}, {record.images_per_second:.0f} images/s"
                 bar.set_postfix_str(told, refresh=False)
-                total, count = 0.0, 0
+                tell_at, total, count = now + OFTEN, 0.0, 0
             yield record
 
 

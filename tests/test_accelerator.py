@@ -1,5 +1,6 @@
 """The library on a simulated accelerator: nothing mixes devices, and no step waits for one."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,16 +16,21 @@ from ddpm_lib import (
     diffusion,
     evaluation,
     exact,
+    measuring,
     plotting,
     recipes,
+    runs,
     sampling,
     schedules,
+    systems,
     training,
 )
 from ddpm_lib.course import claims, panels
 from ddpm_lib.diffusion import EPS
+from ddpm_lib.named.digits import DIGITS
 from ddpm_lib.networks.tiny import MLP
 from ddpm_lib.networks.unet import UNet
+from ddpm_lib.settings import Part, Settings
 
 accelerator = pytest.importorskip("accelerator", exc_type=Exception)  # needs torch 2.10 or newer
 undisturbed = accelerator.undisturbed
@@ -42,7 +48,7 @@ def gpu():
 def started(device, loss=diffusion.loss, **settings):
     torch.manual_seed(0)
     network = UNet(1, [8, 16], blocks=1).to(device)
-    run = training.Run(network, training.Settings(**{"steps": 3, "batch": 8} | settings))
+    run = training.Run(network, Settings(**{"steps": 3, "batch": 8} | settings))
     pixels = PIXELS.to(device)
     return run, training.training_steps(run, S, EPS, pixels, prepare=data.scale, loss=loss)
 
@@ -52,8 +58,7 @@ def denoiser(schedule=S):
 
 
 def model():
-    recipe, device = recipes.find("digits"), torch.device("gpu")
-    return recipes.Model(recipe, S, denoiser(), device, nn.Module())
+    return recipes.Model(DIGITS, S, denoiser(), torch.device("gpu"), nn.Module())
 
 
 def weights(run):
@@ -211,6 +216,20 @@ def test_a_sampling_step_waits_for_nothing(gpu, step):
     assert x_0.device.type == "gpu"
 
 
+def test_a_run_with_its_losses_and_its_bar_waits_now_and_then(gpu, tmp_path, monkeypatch):
+    monkeypatch.setattr(systems, "OFTEN", 3600)
+    monkeypatch.setattr(runs, "SAVED", 5)
+    settings, network = Settings(steps=12, batch=8), Part("unet", {"channels": 1, "widths": [8]})
+    recipe = replace(DIGITS, settings=settings, network=network)
+    examples = recipes.examples(recipe)
+    with undisturbed(gpu):
+        model, about = runs.train(recipe, None, examples, tmp_path / "run", torch.device("gpu"))
+    assert len(about["losses"]) == 12
+    trio = measuring.draw(model, examples, 8)
+    features = measuring.extract(lambda x: x.flatten(1)[:, :2], trio, model.device)
+    assert measuring.distances(features)["frechet_distance"] >= 0
+
+
 def test_resumed_on_a_device(gpu, tmp_path):
     run, records = started("gpu", steps=4)
     for record in records:
@@ -253,7 +272,7 @@ def test_a_classifier_trains_without_waiting(gpu):
 
 def test_building_leaves_the_random_numbers_as_they_were(gpu):
     with undisturbed(gpu):
-        recipes.build(recipes.find("digits"))
+        recipes.build(DIGITS)
     sources = Path(recipes.__file__).parent.rglob("*.py")
     assert not [path for path in sources if "torch.manual_seed(" in path.read_text()]
 

@@ -1,15 +1,15 @@
 """The chapters with a budget, as they run where a GPU is: on the simulated accelerator."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from torch.utils._python_dispatch import _disable_current_modes
 
 from ddpm_book import percent
-from ddpm_lib import arguments, recipes, runs, sampling
+from ddpm_lib import arguments, downloads, recipes, runs, sampling
 from ddpm_lib.course import panels
 
 SWITCH = """\
@@ -20,10 +20,10 @@ device = "cuda" if torch.cuda.is_available() else "cpu"
 BUDGETS = {
     "10_time_embedding": "steps, seeds = 12, 2",
     "11_unet": 'dataset, width, short, long = "digits", 4, 12, 60',
-    "12_blocks": 'dataset, steps = "small_digits", 12',
-    "13_training": 'name = "small_digits"',
-    "14_sampling": 'recipe = "small_digits"',
-    "16_evaluation": 'name, n = "small_digits", 240',
+    "12_blocks": "system, steps = SMALL_DIGITS, 12",
+    "13_training": "recipe = SMALL_DIGITS",
+    "14_sampling": "recipe = SMALL_DIGITS",
+    "16_evaluation": "recipe, n = SMALL_DIGITS, 240",
 }
 CHAPTERS = Path(__file__).parents[1] / "chapters"
 
@@ -54,10 +54,9 @@ def with_budget(cell, budget):
 
 
 def once(recipe, device=None, train=runs.once):
-    """The model of the other tests, put on the device: it takes two minutes to train it here."""
-    with _disable_current_modes():
-        model, about = train(recipe)
-    return recipes.trained(recipe, model.network.state_dict(), device or torch.device("cpu")), about
+    """Trained for as many steps as give all that a chapter shows of a training."""
+    few = replace(recipe, settings=replace(recipe.settings, steps=60))
+    return train(few, device)
 
 
 def counted(gpu, sample=sampling.sample):
@@ -129,7 +128,9 @@ def test_what_is_planted_in_a_cell_is_found(gpu, mistake, why):
 
 @pytest.mark.weekly
 @pytest.mark.parametrize("chapter", BUDGETS)
-def test_a_chapter_runs_on_an_accelerator(gpu, chapter, monkeypatch):
+def test_a_chapter_runs_on_an_accelerator(gpu, chapter, monkeypatch, tmp_path):
+    monkeypatch.setattr(downloads, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(runs, "SAVED", 5)
     monkeypatch.setattr(runs, "once", once)
     monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
     for module in (sampling, recipes, panels):
