@@ -1,10 +1,9 @@
-// What is wrong with the document that this function is evaluated in, as sentences that name the
-// element. site_checks.py evaluates it, after axe, on every page.
-async ({ scheme, tags, allowed }) => {
-  const problems = [];
-  const report = (problem, nodes) =>
-    nodes.forEach((node) => problems.push(`${problem}: ${name(node)}`));
-  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+// What is wrong with the open document, as lists of sentences that name the element.
+// site_checks.py evaluates this once on each page, then calls the functions at the end.
+(() => {
+  const root = document.documentElement;
+  const all = (selector, node = document) => [...node.querySelectorAll(selector)];
+  const naming = (problem, nodes) => nodes.map((node) => `${problem}: ${name(node)}`);
 
   function name(node) {
     if (node.nodeType === Node.TEXT_NODE) return `"${node.data.trim().slice(0, 120)}"`;
@@ -13,95 +12,197 @@ async ({ scheme, tags, allowed }) => {
   }
 
   const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
-  const ready = Promise.all([window.MathJax?.startup?.promise, document.fonts.ready]);
-  await Promise.race([ready, sleep(20_000)]); // what is late by then is reported as missing
+  const frame = () => new Promise((done) => requestAnimationFrame(done));
 
-  // Readers will open whatever is folded.
-  all("details").forEach((details) => (details.open = true));
-  all(".toggle-button[aria-expanded='false']").forEach((button) => button.click());
-  await sleep(50);
+  /** Wait until the page has answered to a new width or color scheme, and nothing moves any more. */
+  async function settle() {
+    await frame(); // listeners have run before this one,
+    await frame(); // and observers of sizes before this
+    for (const animation of document.getAnimations()) {
+      if (animation.effect.getComputedTiming().endTime < Infinity) animation.finish();
+    }
+  }
 
   // ---------------------------------------------------------------------------------- the content
 
-  const root = document.documentElement;
-  if (root.dataset.theme !== scheme) report(`does not follow the system to ${scheme}`, [root]);
-
-  const unrendered = (node) => !node.querySelector("mjx-container");
-  report("mathematics is not rendered", all(".math").filter(unrendered));
-  report("MathJax reports an error", all("mjx-merror"));
-  report("unknown TeX command", all("mjx-mtext[style*='color: red']")); // as MathJax shows it
-
-  const NO_PROSE = "code, pre, script, style, noscript, textarea, mjx-container, .math";
-  const MARKUP = /\$\$|\$\S[^$]*\$|\\[([a-z]|\{[\w:-]+\}`/i; // $$, $x$, \(, \alpha, {eq}`
-  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (texts.nextNode()) {
-    const text = texts.currentNode;
-    if (MARKUP.test(text.data) && !text.parentElement.closest(NO_PROSE)) {
-      report("markup is left in the text", [text]);
-    }
+  /** What neither width nor color scheme can change. Unfolds everything first, as readers will. */
+  async function content() {
+    await document.fonts.ready;
+    all("details").forEach((details) => (details.open = true));
+    all(".toggle-button[aria-expanded='false']").forEach((button) => button.click());
+    await settle();
+    // Two words are no proof of a description, but no hash and no bare file name has them.
+    const described = ({ alt }) =>
+      /\p{L}\S*\s+\S*\p{L}/u.test(alt) && !/\.(png|svg|jpg)\b/.test(alt);
+    return [
+      ...naming("mathematics is not set", all(".math").filter((x) => !x.querySelector(".katex"))),
+      ...naming("KaTeX reports an error", all(".katex-error")),
+      ...naming("markup is left in the text", markup()),
+      ...naming("has no real alternative text", all("img").filter((image) => !described(image))),
+      ...naming("an explorable that did not start", all(".explorable .ex-still")),
+    ];
   }
 
-  // Two words are no proof of a description, but no hash and no bare file name has them.
-  const described = ({ alt }) => /\p{L}\S*\s+\S*\p{L}/u.test(alt) && !/\.(png|svg|jpg)\b/.test(alt);
-  report("has no real alternative text", all("img").filter((image) => !described(image)));
+  const NO_PROSE = "code, pre, script, style, noscript, textarea, .katex, .math";
+  const MARKUP = /\$\$|\$\S[^$]*\$|\\[([a-z]|\{[\w:-]+\}`/i; // $$, $x$, \(, \alpha, {eq}`
 
-  report("an explorable that did not start", all(".explorable .ex-still"));
+  function markup() {
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const found = [];
+    while (texts.nextNode()) {
+      const text = texts.currentNode;
+      if (MARKUP.test(text.data) && !text.parentElement.closest(NO_PROSE)) found.push(text);
+    }
+    return found;
+  }
 
   // ------------------------------------------------------------------------------------ the layout
 
-  // The theme lets the box around the article scroll, which would hide a page that is too wide.
-  const scrolls = (node) => node.scrollWidth > node.clientWidth + 1;
-  const contained = (node, box) => {
-    for (let inner = node.parentElement; inner !== box; inner = inner.parentElement) {
-      if (getComputedStyle(inner).overflowX !== "visible") return true;
-    }
-    return false;
-  };
-  let culprits = [];
-  let box = all("h1").at(-1) ?? document.body; // before it, there is one for the printer
-  for (; box && !culprits.length; box = box.parentElement) {
-    if (!scrolls(box)) continue;
-    const edge = box.getBoundingClientRect().left + box.clientLeft + box.clientWidth + 1;
-    const beyond = (node) => node.getBoundingClientRect().right > edge && !contained(node, box);
-    const wide = all("*", box).filter(beyond);
-    culprits = wide.filter((node) => !wide.some((other) => other !== node && node.contains(other)));
-    if (!culprits.length) culprits = [box];
+  /** What is wrong with the page at its present width, in this color scheme of the system. */
+  async function layout(scheme) {
+    await settle();
+    const other = root.dataset.theme === scheme ? [] : [root];
+    return [
+      ...naming(`does not follow the system to ${scheme}`, other),
+      ...naming(`scrolls sideways at ${innerWidth} px`, beyondTheEdge().slice(0, 3)),
+    ];
   }
-  report(`scrolls sideways at ${innerWidth} px`, culprits.slice(0, 3));
+
+  // The theme lets the box around the article scroll, which would hide a page that is too wide.
+  function beyondTheEdge() {
+    const scrolls = (node) => node.scrollWidth > node.clientWidth + 1;
+    let box = all("h1").at(-1) ?? document.body; // before it, there is one for the printer
+    while (box && !scrolls(box)) box = box.parentElement;
+    if (!box) return [];
+    const edge = box.getBoundingClientRect().left + box.clientLeft + box.clientWidth + 1;
+    const contained = (node) => {
+      for (let inner = node.parentElement; inner !== box; inner = inner.parentElement) {
+        if (getComputedStyle(inner).overflowX !== "visible") return true;
+      }
+      return false;
+    };
+    const beyond = (node) => node.getBoundingClientRect().right > edge && !contained(node);
+    const wide = all("*", box).filter(beyond);
+    const holds = (node) => wide.some((other) => other !== node && node.contains(other));
+    const inmost = wide.filter((node) => !holds(node));
+    return inmost.length ? inmost : [box];
+  }
 
   // --------------------------------------------------------------------------------- accessibility
 
-  if (!tags) return problems;
-  simplify();
-  const options = { runOnly: tags, resultTypes: ["violations"], elementRef: true };
-  const { violations } = await axe.run(document, options);
-  for (const { id, help, nodes } of violations) {
-    for (const { element, target, failureSummary } of nodes) {
-      if (allowed.some(([rule, selector]) => rule === id && element.matches(selector))) continue;
-      const why = failureSummary.split("\n").slice(1).join(";").replace(/\s+/g, " ");
-      problems.push(`axe ${id} (${help}): ${target}: ${name(element)}:${why}`);
-    }
-  }
-  return problems;
-
   /**
-   * axe takes half a minute for the colors of a chapter's thousands of small parts. But a token of
-   * code has one color wherever it stands, and a formula that of its sentence: so keep one token of
-   * each kind, and formulas as boxes of their size.
+   * A chapter has tens of thousands of elements, most of them tokens of code and parts of formulas,
+   * and axe looks at each. So keep one token of each kind, and of a formula the boxes between which
+   * its line may break: with the color of their sentence, and in em as letters may become smaller.
    */
   function simplify() {
     const seen = new Set();
     const repeated = all(".highlight span").filter((token) => {
       const place = token.closest(".cell_input, .cell_output, .admonition")?.className;
-      const kind = `${getComputedStyle(token).color} ${token.className} ${place}`;
+      const kind = `${token.className} ${token.getAttribute("style")} ${place}`;
       return seen.has(kind) || !seen.add(kind);
     });
-    const sizes = all("mjx-math").map((math) => [math, math.scrollWidth, math.scrollHeight]);
+    const boxes = all(".katex-html .katex-base").map((box) => {
+      const { height, verticalAlign } = box.querySelector(".katex-strut").style;
+      const em = box.getBoundingClientRect().width / parseFloat(getComputedStyle(box).fontSize);
+      return [box, { width: `${em}em`, height, verticalAlign }];
+    });
     repeated.forEach((token) => token.replaceWith(...token.childNodes));
-    for (const [math, width, height] of sizes) {
-      math.replaceChildren();
-      math.style = `display: inline-block; width: ${width}px; height: ${height}px`;
+    for (const [box, size] of boxes) {
+      box.replaceChildren();
+      Object.assign(box.style, size);
     }
-    all("mjx-assistive-mml").forEach((formula) => (formula.textContent = formula.textContent));
+    all(".katex-mathml").forEach((formula) => (formula.textContent = formula.textContent));
   }
-}
+
+  /** What axe finds by these tags of its rules, or by these rules. */
+  async function accessibility({ type, values, allowed }) {
+    await settle();
+    await sleep(350); // the theme looks 300 ms after a change for what scrolls and needs a tab stop
+    markSamples();
+    axe.configure({ rules: [{ id: "color-contrast", selector: "[data-sample]" }] });
+    const options = { runOnly: { type, values }, resultTypes: ["violations"], elementRef: true };
+    const { violations } = await axe.run(document, options);
+    const may = (node, id) => allowed.some(([rule, where]) => rule === id && node.matches(where));
+    return violations.flatMap(({ id, help, nodes }) =>
+      nodes
+        .filter(({ element }) => !may(element, id))
+        .map(({ element, target, failureSummary }) => {
+          const why = failureSummary.split("\n").slice(1).join(";").replace(/\s+/g, " ");
+          return `axe ${id} (${help}): ${target}: ${name(element)}:${why}`;
+        }),
+    );
+  }
+
+  /**
+   * Nine tenths of axe's time go into the contrast of text. It is the same for all text of one look
+   * on the same grounds: so mark one of each, and everything that may lie on what is not around it.
+   */
+  function markSamples() {
+    const grounds = new Map([[null, ""]]);
+    const groundOf = (node) => {
+      if (!grounds.has(node)) {
+        const look = getComputedStyle(node);
+        const { backgroundColor, backgroundImage, opacity, position } = look;
+        const own = [backgroundColor, backgroundImage, opacity].join();
+        const lies = /absolute|fixed/.test(position) || node instanceof SVGElement;
+        const ground = lies ? `${own} ${grounds.size}` : own;
+        const none = ground === "rgba(0, 0, 0, 0),none,1";
+        grounds.set(node, groundOf(node.parentElement) + (none ? "" : `/${ground}`));
+      }
+      return grounds.get(node);
+    };
+    const isText = (node) => node.nodeType === Node.TEXT_NODE && node.data.trim();
+    const hasText = (node) =>
+      !node.matches("title, .katex-mathml") && // which nobody sees
+      (node.matches("input, select, textarea") || [...node.childNodes].some(isText));
+    const seen = new Set();
+    for (const node of all("body, body *")) {
+      const { color, fontSize, fontWeight, textShadow } = getComputedStyle(node);
+      const kind = [node.localName, color, fontSize, fontWeight, textShadow, groundOf(node)].join();
+      node.toggleAttribute("data-sample", hasText(node) && !seen.has(kind) && !!seen.add(kind));
+    }
+  }
+
+  // ----------------------------------------------------------------------------------- the buttons
+
+  /** Press them. An answer is a change in the document, a scroll, a moved focus, or a print. */
+  async function deadButtons() {
+    const dead = [];
+    const seen = new Set(); // a button to copy code is like the next one
+    let answered;
+    window.print = () => (answered = true);
+    const observer = new MutationObserver(() => (answered = true));
+    const everything = { subtree: true, childList: true, attributes: true, characterData: true };
+    observer.observe(document, everything);
+    await settle();
+    window.scrollTo(0, 500); // for the button that leads back to the top
+    for (const button of all("button, summary")) {
+      const kind = `${button.className} ${button.ariaLabel} ${button.textContent}`;
+      if (button.disabled || seen.has(kind)) continue;
+      if (!button.checkVisibility({ visibilityProperty: true })) continue;
+      seen.add(kind);
+      all("dialog[open]").forEach((dialog) => dialog.close());
+      document.activeElement.blur();
+      await until(() => !answered || (answered = false), 20); // the last one's answer is over
+      answered = false;
+      const place = scrollY;
+      button.click();
+      await until(() => answered || scrollY !== place || document.activeElement !== document.body);
+      const still = !answered && scrollY === place && document.activeElement === document.body;
+      if (still) dead.push(`does nothing: ${name(button)}`);
+    }
+    observer.disconnect();
+    all("dialog[open]").forEach((dialog) => dialog.close());
+    return dead;
+  }
+
+  async function until(done, tries = 100) {
+    for (let i = 0; i < tries; i++) {
+      await sleep(20);
+      if (done()) return;
+    }
+  }
+
+  window.siteChecks = { content, layout, simplify, accessibility, deadButtons };
+})();

@@ -4,12 +4,12 @@ import gzip
 import re
 from collections.abc import Callable
 from functools import cache
+from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from axe_core_python.base import AXE_SCRIPT
-from bs4 import BeautifulSoup, Tag
 
 SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 OTHER_HOSTS = re.compile(r"^(https?|wss?)://(?!127\.0\.0\.1[:/])")
@@ -36,37 +36,65 @@ ALLOWED = {
 
 # ------------------------------------------------------------------------------------ in a browser
 
+MODES = [("light", 1280), ("dark", 1280), ("dark", 360), ("light", 360)]  # one change at a time
+# What a reader with other colors may find. All else can differ only where other elements are seen,
+# as on a phone: so every rule runs once for each width.
+OF_COLOR = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+ALL = {"type": "tag", "values": TAGS}
 
-def visit(new_page: Callable, url: str, scheme: str, width: int) -> tuple[list[str], int]:
-    """All that is wrong with a page on a light or dark screen of this width, and its bytes."""
-    page = new_page(width, color_scheme=scheme)
-    responses, warnings = [], []
+
+def visit(new_page: Callable, url: str) -> tuple[Any, list[str], int]:
+    """An open page, all that is wrong with it in one mode or another, and the bytes it took."""
+    page = new_page(1280, color_scheme="light")
+    responses = []
     # Not responses.append itself: Playwright keeps a note on the function, a built-in takes none.
     page.on("response", lambda response: responses.append(response))  # noqa: PLW0108
-    page.on("console", lambda message: warnings.append(f"{message.type}: {message.text}"))
-    page.route(OTHER_HOSTS, lambda route: route.abort())
     page.goto(url, timeout=60_000)
-    problems = document_problems(page, scheme, TAGS)
-    problems += page.trouble + [text for text in warnings if re.match("warning: .*MathJax", text)]
+    problems = content_problems(page)
     sizes = {r.url: _transferred(r) for r in responses if r.ok and r.url.startswith("http")}
-    page.context.close()
-    page.trouble.clear()  # reported above; the rest came from closing
-    problems += [f"status {r.status}: {r.url}" for r in responses if r.status >= 400]
-    return list(dict.fromkeys(problems + _too_heavy(sizes))), sum(sizes.values())
+    found: dict[str, list[str]] = {}  # and the modes in which it was found
+    for mode in MODES:
+        for problem in layout_problems(page, *mode):
+            found.setdefault(problem, []).append("{} {}".format(*mode))
+    page.evaluate("siteChecks.simplify()")
+    page.evaluate(AXE_SCRIPT)
+    for scheme, width in reversed(MODES):
+        show(page, scheme, width)
+        rules = (ALL if scheme == "light" else OF_COLOR) | {"allowed": list(ALLOWED)}
+        for problem in page.evaluate("(rules) => siteChecks.accessibility(rules)", rules):
+            found.setdefault(problem, []).append(f"{scheme} {width}")
+    problems += [f"{', '.join(modes)}: {problem}" for problem, modes in found.items()]
+    return page, list(dict.fromkeys(problems + _too_heavy(sizes))), sum(sizes.values())
 
 
-def document_problems(page: Any, scheme: str, tags: list[str] | None = None) -> list[str]:
-    """What is wrong with an open page; with the findings of axe if tags of its rules are given."""
-    if tags:
-        page.evaluate(AXE_SCRIPT)
-    return page.evaluate(SCRIPT, {"scheme": scheme, "tags": tags, "allowed": list(ALLOWED)})
+def content_problems(page: Any) -> list[str]:
+    """What is wrong with an open page on every screen."""
+    page.evaluate(SCRIPT)
+    return page.evaluate("siteChecks.content()")
+
+
+def layout_problems(page: Any, scheme: str, width: int) -> list[str]:
+    """What is wrong with its looks on a light or dark screen of this width."""
+    show(page, scheme, width)
+    return page.evaluate("(scheme) => siteChecks.layout(scheme)", scheme)
+
+
+def show(page: Any, scheme: str, width: int) -> None:
+    """Change the screen under an open page."""
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
 
 
 def _transferred(response: Any) -> int:
     """The bytes of an answer on their way: every host of static sites compresses text."""
     body = response.body()
     text = COMPRESSED.match(response.headers.get("content-type", ""))
-    return len(gzip.compress(body)) if text else len(body)
+    return _compressed(body) if text else len(body)
+
+
+@cache
+def _compressed(body: bytes) -> int:
+    return len(gzip.compress(body))
 
 
 def _too_heavy(sizes: dict[str, int]) -> list[str]:
@@ -78,40 +106,10 @@ def _too_heavy(sizes: dict[str, int]) -> list[str]:
     return [f"transfers {sum(sizes.values()):,} bytes, more than {BYTES:,}: {parts}"]
 
 
-# An answer is whatever changes in the document, a scroll, a moved focus, or window.print().
-DEAD_BUTTONS = """async () => {
-  const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
-  const dead = [];
-  let answered;
-  window.print = () => (answered = true);
-  const everything = { subtree: true, childList: true, attributes: true, characterData: true };
-  new MutationObserver(() => (answered = true)).observe(document, everything);
-  window.scrollTo(0, 500); // for the button that leads back to the top
-  const seen = new Set(); // a button to copy code is like the next one
-  for (const button of document.querySelectorAll("button, summary")) {
-    const kind = `${button.className} ${button.ariaLabel} ${button.textContent}`;
-    if (button.disabled || seen.has(kind)) continue;
-    if (!button.checkVisibility({ visibilityProperty: true })) continue;
-    seen.add(kind);
-    document.querySelectorAll("dialog[open]").forEach((dialog) => dialog.close());
-    document.activeElement.blur();
-    await sleep(20); // until the answer to the last one is over
-    const place = scrollY;
-    answered = false;
-    button.click();
-    for (let i = 0; i < 20 && !answered; i++) {
-      await sleep(10);
-      answered ||= scrollY !== place || document.activeElement !== document.body;
-    }
-    if (!answered) dead.push(button.outerHTML.replace(/\\s+/g, " ").slice(0, 200));
-  }
-  return dead;
-}"""
-
-
-def dead_buttons(page: Any) -> list[str]:
-    """The buttons of an open page that change nothing when they are pressed."""
-    return [f"does nothing: {button}" for button in page.evaluate(DEAD_BUTTONS)]
+def dead_buttons(page: Any, width: int) -> list[str]:
+    """The buttons of a visited page that change nothing when they are pressed."""
+    show(page, "light", width)
+    return [f"{width} px: {problem}" for problem in page.evaluate("siteChecks.deadButtons()")]
 
 
 # ------------------------------------------------------------------------------- in the files alone
@@ -131,32 +129,40 @@ def pages(site: Path) -> list[str]:
     ]
 
 
+class Element(NamedTuple):
+    tag: str
+    attributes: dict[str, str]
+    source: str  # as it stands in the file, with its line
+
+
 def broken_links(site: Path, page: str) -> list[str]:
     """Links, anchors, and parts of a page that do not exist, or that another host would send."""
     return [
-        f"{problem}: {str(node).partition('>')[0][:200]}> {node.get_text(' ', strip=True)[:60]}"
-        for node in _parsed(site / page).find_all(True)
-        for address in _addresses(node)
-        if (problem := _problem(site, page, node, address))
+        f"{problem}: {element.source}"
+        for element in _elements((site / page).resolve())
+        for address in _addresses(element)
+        if (problem := _problem(site, page, element, address))
     ]
 
 
-def _addresses(node: Tag) -> list[str]:
-    addresses = [node[name] for name in ("href", "src", "poster") if node.has_attr(name)]
-    if node.name == "meta" and node.get("http-equiv", "").lower() == "refresh":
-        addresses.append(node["content"].partition("url=")[2])
+def _addresses(element: Element) -> list[str]:
+    attributes = element.attributes
+    addresses = [attributes[name] for name in ("href", "src", "poster") if name in attributes]
+    if element.tag == "meta" and attributes.get("http-equiv", "").lower() == "refresh":
+        addresses.append(attributes["content"].partition("url=")[2])
     return addresses
 
 
-def _problem(site: Path, page: str, node: Tag, address: str) -> str:
+def _problem(site: Path, page: str, element: Element, address: str) -> str:
     """What is wrong with one address, if anything is."""
     parts = urlsplit(address)
+    attributes = element.attributes
     if parts.scheme == "data":
         return ""
     if parts.scheme or parts.netloc:  # readers may go elsewhere, the page itself must not
-        followed = node.name == "a" or node.get("rel") == ["canonical"]
+        followed = element.tag == "a" or attributes.get("rel") == "canonical"
         return "" if followed and parts.scheme in ("https", "http") else "asks another host"
-    if not address or (address == "#" and "btn" in node.get("class", [])):
+    if not address or (address == "#" and "btn" in attributes.get("class", "").split()):
         return "leads nowhere"
     target = (site / page).parent / unquote(parts.path) if parts.path else site / page
     if not target.resolve().is_relative_to(site.resolve()):
@@ -164,7 +170,7 @@ def _problem(site: Path, page: str, node: Tag, address: str) -> str:
     if not target.is_file():
         return "no such file"
     anchor = unquote(parts.fragment)
-    return f"no such anchor in {target.name}" if anchor not in _anchors(target) else ""
+    return f"no such anchor in {target.name}" if anchor not in _anchors(target.resolve()) else ""
 
 
 @cache
@@ -172,11 +178,26 @@ def _anchors(path: Path) -> set[str]:
     """What can stand behind the # of a link to this file; nothing there is its top."""
     if path.suffix != ".html":
         return {""}
-    document = _parsed(path)
-    names = {node["name"] for node in document.find_all("a", attrs={"name": True})}
-    return {"", "top"} | {node["id"] for node in document.find_all(id=True)} | names
+    found = _elements(path)
+    names = {
+        attributes["name"] for tag, attributes, _ in found if tag == "a" and "name" in attributes
+    }
+    return (
+        {"", "top"} | {attributes["id"] for _, attributes, _ in found if "id" in attributes} | names
+    )
 
 
 @cache
-def _parsed(path: Path) -> BeautifulSoup:
-    return BeautifulSoup(path.read_text("utf-8"), "html.parser")
+def _elements(path: Path) -> list[Element]:
+    """All that can link or be linked to; a tree of everything would take ten times as long."""
+    found = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            attributes = {name: value or "" for name, value in attrs}
+            if attributes.keys() & {"href", "src", "poster", "id", "name", "http-equiv"}:
+                source = re.sub(r"\s+", " ", self.get_starttag_text())[:200]
+                found.append(Element(tag, attributes, f"{source} in line {self.getpos()[0]}"))
+
+    Reader().feed(path.read_text("utf-8"))
+    return found

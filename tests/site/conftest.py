@@ -20,13 +20,13 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",  # the network is off
 ]
 
 
-# For one module at a time: while Playwright runs, nothing else in the process can use asyncio, and
-# the tests of notebooks do.
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
+    """One for each process. While it runs, nothing else there can use asyncio."""
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         pytest.skip(f"no browser: install one of {', '.join(NAMES)}, or set CHROMIUM to its path")
@@ -50,6 +50,10 @@ def new_page(browser) -> Iterator[Callable]:
         if host not in (None, "127.0.0.1"):
             trouble.append(f"asks another host: {request.url}")
 
+    def response(response):
+        if response.status >= 400:
+            trouble.append(f"status {response.status}: {response.url}")
+
     def console(message):
         if message.type == "error":
             trouble.append(f"console: {message.text}")
@@ -61,6 +65,7 @@ def new_page(browser) -> Iterator[Callable]:
         page = context.new_page()
         page.on("request", request)
         page.on("requestfailed", lambda request: trouble.append(f"failed: {request.url}"))
+        page.on("response", response)
         page.on("console", console)
         page.on("pageerror", lambda error: trouble.append(f"error: {error}"))
         page.trouble = trouble  # for a test that plants some
@@ -95,7 +100,7 @@ def serve() -> Iterator[Callable[[Path], str]]:
         server.server_close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def modules(browser, serve):
     """js(name, expression, input): what the expression says of module m, imported as it is."""
     page = browser.new_page()
