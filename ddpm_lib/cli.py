@@ -61,9 +61,10 @@ Pictures of your own can be of any size, gray, colored or transparent: each is c
 square. All that a run will do is printed before it starts.
 
 Several GPUs, or several machines, share each batch:
-  accelerate launch -m ddpm_lib train cifar10        after `accelerate config`, once
+  accelerate launch -m ddpm_lib train cifar10        after `accelerate config` on each machine
   torchrun --nproc-per-node 2 -m ddpm_lib train cifar10
-With the same command and --resume, such a run goes on, also with another number of processes.
+The first process writes, so --out is a folder of the first machine; to --resume with several
+machines, it must be one that all can read. A run goes on with any number of processes.
 
 Resumed on a CPU, a run ends with the numbers of one that was never stopped."""
 SAMPLE = """\
