@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ddpm_book import percent
-from ddpm_lib import diffusion, downloads, recipes, runs, sampling
+from ddpm_lib import diffusion, downloads, runs, sampling, systems
 from ddpm_lib.course import panels
 
 SWITCH = """\
@@ -133,7 +133,7 @@ def test_a_chapter_runs_on_an_accelerator(gpu, chapter, monkeypatch, tmp_path):
     monkeypatch.setattr(runs, "SAVED", 5)
     monkeypatch.setattr(runs, "once", once)
     monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
-    for module in (sampling, recipes, panels):
+    for module in (sampling, systems, panels):
         monkeypatch.setattr(module, "sample", counted(gpu))
     sources = [with_budget(cell, BUDGETS[chapter]) for cell in cells(chapter)]
     run(gpu, sources, {"__name__": "__main__"})
