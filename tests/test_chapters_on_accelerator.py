@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ddpm_book import percent
-from ddpm_lib import arguments, downloads, recipes, runs, sampling
+from ddpm_lib import diffusion, downloads, runs, sampling, systems
 from ddpm_lib.course import panels
 
 SWITCH = """\
@@ -89,7 +89,7 @@ def run(gpu, sources, scope):
 def gpu():
     """The device; and what a chapter sets for all of Python is set back."""
     accelerator = pytest.importorskip("accelerator", exc_type=Exception)
-    with accelerator.simulated(arguments.send) as gpu, plt.rc_context():
+    with accelerator.simulated(diffusion.send) as gpu, plt.rc_context():
         yield gpu
     torch.set_default_dtype(torch.float32)
 
@@ -133,7 +133,7 @@ def test_a_chapter_runs_on_an_accelerator(gpu, chapter, monkeypatch, tmp_path):
     monkeypatch.setattr(runs, "SAVED", 5)
     monkeypatch.setattr(runs, "once", once)
     monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
-    for module in (sampling, recipes, panels):
+    for module in (sampling, systems, panels):
         monkeypatch.setattr(module, "sample", counted(gpu))
     sources = [with_budget(cell, BUDGETS[chapter]) for cell in cells(chapter)]
     run(gpu, sources, {"__name__": "__main__"})
