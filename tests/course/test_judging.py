@@ -2,12 +2,13 @@
 
 import json
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from ddpm_lib.course.checks import Exercise, Mistake, judge, progress
+from ddpm_lib.course.checks import Exercise, Mistake, judge, outcomes, progress
 from ddpm_lib.course.checks.cases import always, given, normal, single
 
 
@@ -59,7 +60,7 @@ def right(x, n):
 def test_what_is_right_is_praised(capsys):
     assert judge(TWICE, right)
     assert judge(TWICE, lambda x, n: (x + x) * n)
-    assert judge(TWICE, lambda x, n: (x.float() * n * 2 / 7) * 7)  # as well as float32 can
+    assert judge(TWICE, lambda x, n: (x.float() * n * 2 + 100) - 100)  # as well as float32 can
     assert judge(NUMBER, 2.6667)
     assert judge(NUMBER, torch.tensor(8 / 3, requires_grad=True))
     out = capsys.readouterr().out
@@ -158,6 +159,8 @@ def test_an_exception_is_explained():
     assert "The line is `message = said(TWICE, lambda x, n: x @ x * n)`" in message
     assert message.endswith("and it was given (2, 3), 2.")
     assert "It stops with TypeError" in said(TWICE, lambda x: x)
+    inside = said(TWICE, lambda x, n: torch.nn.functional.interpolate(x))
+    assert "The line is `inside = said(" in inside  # the learner's own, not one of torch
     with pytest.raises(KeyboardInterrupt):
         judge(TWICE, interrupted)
 
@@ -200,8 +203,24 @@ def test_noise_of_its_own_is_noticed_where_there_should_be_none():
     assert "draws" not in said(drawing, lambda: torch.randn(4))
 
 
+def test_inputs_are_drawn_anew_but_for_the_first():
+    one, other = (outcomes(TWICE, right, seed) for seed in (1, 2))
+    assert torch.equal(one[0][0], other[0][0])
+    assert not torch.equal(one[1][0], other[1][0])
+
+
+def test_what_is_the_same_for_all_inputs_may_be_right():
+    same = Exercise(
+        name="test.same", see="", praise="", right=lambda n: 5, cases=(given(1), given(2))
+    )
+    assert "the same for every input" not in said(same, lambda n: 4)
+
+
 def test_the_world_is_as_before_whatever_an_answer_does(capsys):
+    seen = []
+
     def wild(x, n):
+        seen.append(torch.get_default_dtype())
         for k in range(4):
             print("line", k)
         torch.manual_seed(1), random.seed(1), np.random.seed(1)
@@ -217,9 +236,12 @@ def test_the_world_is_as_before_whatever_an_answer_does(capsys):
     want = state()
     for seed in (torch.manual_seed, random.seed, np.random.seed):
         seed(7)
+    torch.set_default_dtype(torch.float64)
     judge(TWICE, wild)
+    assert torch.get_default_dtype() == torch.float64
+    assert seen[0] == torch.float32
+    torch.set_default_dtype(torch.float32)
     assert state() == want
-    assert torch.get_default_dtype() == torch.float32
     out = capsys.readouterr().out.splitlines()
     assert out == ["line 0", "line 1", "line 2", "line 3", "line 0", "✓ Twice."]
 
@@ -244,12 +266,13 @@ def test_tries_are_noted_and_points_never_fall(tmp_path, monkeypatch):
     said(TWICE, lambda x, n: x)
     assert json.loads(book.read_text()) == {"test.twice": {"tries": 1, "best": 0}}
     judge(TWICE, right)
-    passed = progress.read(book)["test.twice"]["passed"]
+    assert progress.read(book)["test.twice"]["passed"].startswith("20")
+    once = {"tries": 2, "best": 1, "passed": "2026-01-01T00:00:00"}
+    book.write_text(json.dumps({"test.twice": once}))
+    judge(TWICE, right)
     progress.note("test.twice", 0.5)
     said(TWICE, lambda x, n: x)
-    judge(TWICE, right)
-    entry = {"tries": 5, "best": 1, "passed": passed}
-    assert progress.read(book) == {"test.twice": entry}
+    assert progress.read(book) == {"test.twice": {**once, "tries": 5}}
 
 
 def test_a_book_that_cannot_be_written_does_not_hide_the_verdict(tmp_path, monkeypatch, capsys):
@@ -281,7 +304,8 @@ def test_the_right_values_may_be_bytes():
         cases=(given(torch.tensor([1.0, -1.0])),),
     )
     assert "should be torch.uint8" in said(of, lambda x: (x > 0).long())
-    assert "None of the usual" in said(of, lambda x: (x < 0).to(torch.uint8))
+    true = replace(of, right=lambda x: x > 0)
+    assert "None of the usual" in said(true, lambda x: x < 0)
 
 
 def test_two_who_note_at_once_lose_nothing(tmp_path, monkeypatch):
