@@ -23,25 +23,23 @@ def show(page, html, **look):
     return page
 
 
-# What of an explorable is beyond its edges, or too small for a finger, at the page's present width.
+# What of the explorables is beyond their edges, or too small for a finger, at the present width.
 MISFITS = """() => {
   const root = document.documentElement;
   const found = root.scrollWidth > innerWidth ? ["the page scrolls sideways"] : [];
   const name = (node) =>
     `${node.localName}.${node.getAttribute("class")} ${node.textContent}`.slice(0, 90);
+  const beyond = (box, edge) => box.left < edge.left - 1 || box.right > edge.right + 1;
+  const small = (box) => Math.min(box.width, box.height) < 43.9; // 44, but for rounding
+  const BOXES = "button, input, select, summary, canvas, .ex-note";
+  const TARGETS = "button, input, select, summary, .ex-grip";
   for (const stage of document.querySelectorAll(".ex-stage")) {
     const edge = stage.getBoundingClientRect();
-    const say = (problem, node) => found.push(`${problem}: ${name(node)}`);
-    for (const node of stage.querySelectorAll("button, input, select, summary, canvas, .ex-note")) {
+    for (const node of stage.querySelectorAll(`${BOXES}, ${TARGETS}`)) {
       const box = node.getBoundingClientRect();
       if (!box.width) continue; // not shown
-      if (box.left < edge.left - 1 || box.right > edge.right + 1) say("beyond the edge", node);
-      const small = Math.min(box.width, box.height) < 44;
-      if (small && !node.matches("canvas, .ex-note")) say("too small for a finger", node);
-    }
-    for (const node of stage.querySelectorAll(".ex-grip")) {
-      const box = node.getBoundingClientRect();
-      if (box.width && Math.min(box.width, box.height) < 44) say("too small for a finger", node);
+      if (node.matches(BOXES) && beyond(box, edge)) found.push(`beyond the edge: ${name(node)}`);
+      if (node.matches(TARGETS) && small(box)) found.push(`too small to touch: ${name(node)}`);
     }
   }
   return found.map((problem) => `${innerWidth} px: ${problem}`);
