@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 
 EXPLORABLES = Path(__file__).parents[1] / "book" / "explorables"
-AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
 DARK = ['<html data-theme="dark"', '<html theme="dark"', '<body data-jp-theme-light="false"']
 
 
@@ -24,12 +23,54 @@ def show(page, html, **look):
     return page
 
 
-def violations(page):
-    from axe_core_python.base import AXE_SCRIPT
+# What of the explorables is beyond their edges, or too small for a finger, at the present width.
+MISFITS = """() => {
+  const root = document.documentElement;
+  const found = root.scrollWidth > innerWidth ? ["the page scrolls sideways"] : [];
+  const name = (node) =>
+    `${node.localName}.${node.getAttribute("class")} ${node.textContent}`.slice(0, 90);
+  const beyond = (box, edge) => box.left < edge.left - 1 || box.right > edge.right + 1;
+  const small = (box) => Math.min(box.width, box.height) < 43.9; // 44, but for rounding
+  const BOXES = "button, input, select, summary, canvas, .ex-note";
+  const TARGETS = "button, input, select, summary, .ex-grip";
+  for (const stage of document.querySelectorAll(".ex-stage")) {
+    const edge = stage.getBoundingClientRect();
+    for (const node of stage.querySelectorAll(`${BOXES}, ${TARGETS}`)) {
+      const box = node.getBoundingClientRect();
+      if (!box.width) continue; // not shown
+      if (node.matches(BOXES) && beyond(box, edge)) found.push(`beyond the edge: ${name(node)}`);
+      if (node.matches(TARGETS) && small(box)) found.push(`too small to touch: ${name(node)}`);
+    }
+  }
+  return found.map((problem) => `${innerWidth} px: ${problem}`);
+}"""
 
-    page.evaluate(AXE_SCRIPT)
-    found = page.evaluate("(options) => axe.run(document, options)", AXE)["violations"]
-    return [(rule["id"], [node["html"][:120] for node in rule["nodes"]]) for rule in found]
+
+def misfits(page, widths=(1280, 360, 320)):
+    """What of an open explorable finds no room on screens of these widths."""
+    problems = []
+    for width in widths:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate("new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))")
+        problems += page.evaluate(MISFITS)
+    return problems
+
+
+def problems_on_screens(page, **widths):
+    """And what axe finds at the last of them, in light and dark."""
+    import site_checks
+
+    problems = misfits(page, **widths)
+    page.evaluate(site_checks.SCRIPT)
+    problems += site_checks.accessibility_problems(page, site_checks.ALL)
+    page.evaluate(
+        """() => {
+          document.documentElement.dataset.theme = "dark";
+          document.body.style = "background: #121212; color: #ced6dd";
+        }"""
+    )
+    dark = site_checks.accessibility_problems(page, site_checks.OF_COLOR)
+    return problems + [f"dark: {problem}" for problem in dark]
 
 
 def swipe(page, start, end):

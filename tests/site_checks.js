@@ -118,7 +118,6 @@
   /** What axe finds by these tags of its rules, or by these rules. */
   async function accessibility({ type, values, allowed }) {
     await settle();
-    await sleep(350); // the theme looks 300 ms after a change for what scrolls and needs a tab stop
     markSamples();
     axe.configure({ rules: [{ id: "color-contrast", selector: "[data-sample]" }] });
     const options = { runOnly: { type, values }, resultTypes: ["violations"], elementRef: true };
@@ -204,5 +203,5 @@
     }
   }
 
-  window.siteChecks = { content, layout, simplify, accessibility, deadButtons };
+  window.siteChecks = { sleep, settle, content, layout, simplify, accessibility, deadButtons };
 })();

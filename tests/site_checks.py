@@ -57,11 +57,10 @@ def visit(new_page: Callable, url: str) -> tuple[Any, list[str], int]:
         for problem in layout_problems(page, *mode):
             found.setdefault(problem, []).append("{} {}".format(*mode))
     page.evaluate("siteChecks.simplify()")
-    page.evaluate(AXE_SCRIPT)
     for scheme, width in reversed(MODES):
         show(page, scheme, width)
-        rules = (ALL if scheme == "light" else OF_COLOR) | {"allowed": list(ALLOWED)}
-        for problem in page.evaluate("(rules) => siteChecks.accessibility(rules)", rules):
+        page.evaluate("siteChecks.sleep(350)")  # the theme gives what scrolls a tab stop after 300
+        for problem in accessibility_problems(page, ALL if scheme == "light" else OF_COLOR):
             found.setdefault(problem, []).append(f"{scheme} {width}")
     problems += [f"{', '.join(modes)}: {problem}" for problem, modes in found.items()]
     return page, list(dict.fromkeys(problems + _too_heavy(sizes))), sum(sizes.values())
@@ -77,6 +76,14 @@ def layout_problems(page: Any, scheme: str, width: int) -> list[str]:
     """What is wrong with its looks on a light or dark screen of this width."""
     show(page, scheme, width)
     return page.evaluate("(scheme) => siteChecks.layout(scheme)", scheme)
+
+
+def accessibility_problems(page: Any, rules: dict) -> list[str]:
+    """What axe finds by some of its rules, as the page is shown now."""
+    if page.evaluate("!window.axe"):
+        page.evaluate(AXE_SCRIPT)
+    rules = rules | {"allowed": list(ALLOWED)}
+    return page.evaluate("(rules) => siteChecks.accessibility(rules)", rules)
 
 
 def show(page: Any, scheme: str, width: int) -> None:

@@ -7,7 +7,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from bare_page import show, violations
+from bare_page import problems_on_screens, show
 
 from ddpm_lib.course.checks.clinic import write
 from ddpm_lib.course.clinic.patients import BUGS, NAMES
@@ -129,23 +129,8 @@ def test_from_patient_to_diagnosis(new_page, clinic):
     assert answer.input_value() == ""
 
 
-@pytest.mark.parametrize("width", [320, 360, 1280])
-def test_everything_finds_room(new_page, clinic, width):
-    page = show(new_page(width), clinic._repr_html_())
-    for name in ("gradient", "noise"):
+def test_it_fits_every_screen(new_page, clinic):
+    page = show(new_page(), clinic._repr_html_())
+    for name in ("gradient", "noise", "end"):
         page.get_by_role("button", name=name, exact=True).click()
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    stage = page.locator(".ex-stage").bounding_box()
-    for box in page.locator(".ex-stage :is(button, canvas, select, .ex-note)").evaluate_all(
-        "(all) => all.map((x) => x.getBoundingClientRect())"
-    ):
-        assert box["left"] >= stage["x"] - 1
-        assert box["right"] <= stage["x"] + stage["width"] + 1
-
-
-@pytest.mark.parametrize("theme", ["", '<html data-theme="dark"'])
-def test_it_is_accessible(new_page, clinic, theme):
-    look = {"theme": theme, "background": "#121212", "color": "#ced6dd"} if theme else {}
-    page = show(new_page(), clinic._repr_html_(), **look)
-    page.get_by_role("button", name="end", exact=True).click()
-    assert violations(page) == []
+    assert problems_on_screens(page) == []

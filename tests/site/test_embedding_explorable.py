@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from bare_page import DARK, show, violations
+from bare_page import problems_on_screens, show
 
 from ddpm_lib.course.explore import explorable
 from ddpm_lib.networks.embedding import Sinusoidal
@@ -109,11 +109,5 @@ def test_the_marker_follows_the_keyboard_to_both_ends(new_page, figure):
         assert_says(page, t, near, far)
 
 
-@pytest.mark.parametrize(("width", "theme"), [(360, ""), (360, DARK[0]), (1280, "")])
-def test_it_finds_room_and_axe_has_nothing_to_say(new_page, figure, width, theme):
-    dark = {"background": "#121212", "color": "#ced6dd"} if theme else {}
-    page = show(new_page(width), figure, theme=theme, **dark)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for target in page.locator(".ex-stage :is(button, input)").all():
-        assert min(target.bounding_box()[side] for side in ("width", "height")) >= 44
-    assert violations(page) == []
+def test_it_fits_every_screen(new_page, figure):
+    assert problems_on_screens(show(new_page(), figure)) == []

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from bare_page import violations
+from bare_page import problems_on_screens
 
 from ddpm_lib.course.explore import explorable
 
@@ -167,24 +167,5 @@ def test_a_pixel_is_picked(new_page, layers):
     assert "The picked pixel, row 3, column 4, listens" in sentence(page)
 
 
-@pytest.mark.parametrize("width", [320, 360, 1280])
-def test_everything_finds_room(new_page, layers, width):
-    page = show(new_page(width), layers)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    stage = page.locator(".ex-stage").bounding_box()
-    for box in page.locator(".ex-stage :is(button, canvas, input)").evaluate_all(
-        "(all) => all.map((x) => x.getBoundingClientRect())"
-    ):
-        assert box["left"] >= stage["x"] - 1
-        assert box["right"] <= stage["x"] + stage["width"] + 1
-
-
-@pytest.mark.parametrize("theme", ["", '<html data-theme="dark"'])
-def test_it_is_accessible(new_page, layers, theme):
-    from bare_page import document
-
-    look = {"theme": theme, "background": "#121212", "color": "#ced6dd"} if theme else {}
-    page = new_page()
-    page.set_content(document(layers._repr_html_(), **look))
-    page.wait_for_selector(".ex-layers-grid canvas")
-    assert violations(page) == []
+def test_it_fits_every_screen(new_page, layers):
+    assert problems_on_screens(show(new_page(), layers)) == []

@@ -9,7 +9,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from bare_page import show, violations
+from bare_page import problems_on_screens, show
 from torch.nn import functional as F
 
 from ddpm_lib.course.explore import explorable
@@ -163,22 +163,8 @@ def test_the_pixel_follows_keys_and_mouse(new_page, receptive):
     assert column.input_value() == "21"
 
 
-@pytest.mark.parametrize("width", [320, 360, 1280])
-def test_everything_finds_room(new_page, receptive, width):
-    page = show(new_page(width), receptive._repr_html_())
+def test_it_fits_every_screen(new_page, receptive):
+    page = show(new_page(), receptive._repr_html_())
     press(page, "Size of the picture", "32")
     press(page, "Levels below the first", "3")
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    stage = page.locator(".ex-stage").bounding_box()
-    for box in page.locator(".ex-stage :is(button, canvas, input, svg, span)").evaluate_all(
-        "(all) => all.map((x) => x.getBoundingClientRect())"
-    ):
-        assert box["left"] >= stage["x"] - 1
-        assert box["right"] <= stage["x"] + stage["width"] + 1
-
-
-@pytest.mark.parametrize("theme", ["", '<html data-theme="dark"'])
-def test_it_is_accessible(new_page, receptive, theme):
-    look = {"theme": theme, "background": "#121212", "color": "#ced6dd"} if theme else {}
-    page = show(new_page(), receptive._repr_html_(), **look)
-    assert violations(page) == []
+    assert problems_on_screens(page) == []
