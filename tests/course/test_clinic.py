@@ -247,7 +247,7 @@ def test_what_is_near_rules_nothing_out(monkeypatch):
     checks = {name: check for name, check in CHECKS.items() if not check.log}
     monkeypatch.setattr(ward, "CHECKS", checks)
     assert ruled_out(7, "nothing") is None
-    assert contradiction(7, "nothing") == "nothing rules “nothing” out."
+    assert contradiction(7, "nothing") == "Patient 7: nothing rules “nothing” out."
 
 
 def test_what_counts_as_healthy_and_as_far():

@@ -60,7 +60,7 @@ def right(x, n):
 def test_what_is_right_is_praised(capsys):
     assert judge(TWICE, right)
     assert judge(TWICE, lambda x, n: (x + x) * n)
-    assert judge(TWICE, lambda x, n: (x.float() * n * 2 + 100) - 100)  # as well as float32 can
+    assert judge(TWICE, lambda x, n: (x.float() * n * 2 + 300) - 300)  # as well as float32 can
     assert judge(NUMBER, 2.6667)
     assert judge(NUMBER, torch.tensor(8 / 3, requires_grad=True))
     out = capsys.readouterr().out

@@ -30,12 +30,12 @@ def diagnose(number: int, answer: Any) -> None:
     else:
         failed = [check for check, value in evidence(number).items() if not passes(check, value)]
         sentence = (
-            "✓ Patient {number} has “{answer}”. The failing checks: {failed}. Repair: {repair}."
+            "Patient {number} has “{answer}”. The failing checks: {failed}. Repair: {repair}."
             if failed
-            else "✓ Patient {number} has “{answer}”. No check fails. Repair: {repair}."
+            else "Patient {number} has “{answer}”. No check fails. Repair: {repair}."
         )
         values = {"failed": ", ".join(failed), "repair": BUGS[answer].repair}
-        print(fold(sentence, number=number, answer=answer, **values))
+        print("✓", fold(sentence, number=number, answer=answer, **values))
 
 
 def contradiction(number: int, answer: str) -> str:
