@@ -22,8 +22,8 @@ from ddpm_lib.schedules import Schedule
 Features = Callable[[Tensor], Tensor]  # x (B, C, H, W) in [-1, 1] -> (B, d)
 
 
-class Estimate(NamedTuple):
-    """A mean over pictures, with its standard error."""
+class Bits(NamedTuple):
+    """Bits for each value, a mean over pictures, with its standard error."""
 
     value: float
     stderr: float
@@ -223,7 +223,7 @@ def bits_per_dim(
     variance: Variance = posterior_variance,
     batch: int = 256,
     randn: Randn | None = None,
-) -> Estimate:
+) -> Bits:
     """The whole variational bound in bits for each value, with its standard error over pictures.
 
     It asks the network T times.  x_0: (N, ...), pictures that were not trained on
@@ -237,7 +237,7 @@ def bits_per_dim(
     each = torch.cat(bits)
     if len(each) < 2:
         raise ValueError("a standard error needs two pictures at least, got 1")
-    return Estimate(float(each.mean()), float(each.std() / len(each) ** 0.5))
+    return Bits(float(each.mean()), float(each.std() / len(each) ** 0.5))
 
 
 def _features(x: Tensor) -> Tensor:

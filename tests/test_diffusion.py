@@ -350,6 +350,11 @@ def test_bad_pictures(
         take(x, 1)
 
 
+def test_numbers_whose_sum_overflows_are_finite() -> None:
+    huge = torch.full((4, 2), 3e38)
+    assert torch.equal(add_noise(linear(), huge, 0, huge), huge)
+
+
 @pytest.mark.parametrize("take", takers)
 @pytest.mark.parametrize(
     ("t", "error", "says"),
