@@ -39,6 +39,7 @@ ORDER = [
     "named",
     "own",
     "measuring",
+    "figures",
     "runs",
     "commands",
     "cli",
@@ -123,7 +124,7 @@ def test_the_core_needs_only_torch(name: str) -> None:
 
 def test_importing_loads_nothing_that_is_not_used() -> None:
     """In a fresh process: what torch does not load by itself, the library does not load either."""
-    heavy = {"plotting", "runs", "cli", "__main__"}
+    heavy = {"plotting", "figures", "runs", "commands", "cli", "__main__"}
     heavy |= {f"course.{name}" for name in ("explore", "checks", "live", "panels")}
     there = [name for name in ORDER if name not in heavy]
     program = f"""
