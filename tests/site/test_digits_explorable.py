@@ -334,7 +334,8 @@ def library_draws(network, settings, seed, count, dtype=torch.float64):
     times = sampling.strided(T, settings["n"])
     path = [next(draws)]
     for t, u in itertools.pairwise(times):
-        x_u = step(SCHEDULE, denoise, path[-1], t, u, lambda shape: next(draws))
+        stride = sampling.Stride(SCHEDULE, denoise, path[-1], t, u, lambda shape: next(draws))
+        x_u = step(stride)
         path.append(x_u.clamp(-1, 1) if settings["clip"] == "x_t" else x_u)
     x_0 = [*(guess.x_0 for guess in guesses), path[-1]]
     return torch.stack([torch.stack(path), torch.stack(x_0)], dim=1).double()
