@@ -52,11 +52,11 @@ def setup(app: Sphinx) -> dict[str, Any]:
     # The theme makes its header buttons at 501.
     app.connect("html-page-context", buttons.offer_notebook, priority=500)
     app.connect("html-page-context", buttons.offer_colab, priority=502)
+    app.connect("build-finished", forget_if_warned)  # first, whatever fails after it
     app.connect("build-finished", notebooks.write)
     app.connect("build-finished", offline.drop_second_icons)
     app.connect("build-finished", pictures.reduce)
     app.connect("build-finished", remove_stale_pages)
-    app.connect("build-finished", forget_if_warned)
     return {"version": "1", "env_version": _own_digest(), "parallel_read_safe": False}
 
 

@@ -11,6 +11,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
 
 from ddpm_book import store
 from ddpm_book.execution import script
@@ -32,14 +33,17 @@ def write(app: Sphinx, exception: Exception | None) -> None:
         if script(app.env, page):
             target = Path(app.outdir, "_sources", f"{page}.ipynb")
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(export(app.env, page), encoding="utf-8")
+            try:
+                target.write_text(export(app.env, page), encoding="utf-8")
+            except ExtensionError as error:
+                raise ExtensionError(f"{page}: {error.message}") from error
 
 
 def export(env: BuildEnvironment, page: str) -> str:
     """The notebook of a chapter, as JSON."""
     text = Path(env.doc2path(page)).read_text("utf-8")
     cited: dict[str, None] = {}  # an ordered set
-    plainly = partial(plain, resolve=partial(resolve, env, page, cited))
+    plainly = partial(plain, resolve=partial(resolve, env, cited))
     notebook = runnable(text)
     setup, *code = notebook.cells
     cells: list[NotebookNode] = []

@@ -11,9 +11,7 @@ from ddpm_book.percent import ROOT
 from ddpm_book.words import say
 
 
-def resolve(
-    env: BuildEnvironment, page: str, cited: dict[str, None], role: str, target: str
-) -> str:
+def resolve(env: BuildEnvironment, cited: dict[str, None], role: str, target: str) -> str:
     """The text of a role; `cited` is an ordered set, which learns the keys of what is cited."""
     if role == "number":
         return number(env, "displaymath", f"equation-{target}")
@@ -33,7 +31,7 @@ def resolve(
             return ", ".join(f"{_authors(e)} ({e.fields['year']})" for e in entries)
         return "(" + "; ".join(f"{_authors(e)}, {e.fields['year']}" for e in entries) + ")"
     raise ExtensionError(
-        f"{page}: the role {{{role}}} has no plain form for a notebook: see ddpm_book/numbers.py"
+        f"the role {{{role}}} has no plain form for a notebook: see ddpm_book/numbers.py"
     )
 
 
