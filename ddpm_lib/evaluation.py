@@ -86,7 +86,14 @@ def inception(path: str | Path) -> Features:
     The file is NVIDIA's inception-2015-12-05.pt, TensorFlow's network in TorchScript, which resizes
     pictures by itself. It is a program, so take it only from a source that you trust.
     """
-    network = torch.jit.load(str(path), map_location="cpu").eval()
+    with Path(path).open("rb"):  # its errors name the file and say why
+        pass
+    try:
+        network = torch.jit.load(str(path), map_location="cpu").eval()
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} is no TorchScript program, such as NVIDIA's inception-2015-12-05.pt: {error}"
+        ) from None
 
     def features(x: Tensor) -> Tensor:
         pixels = unscale(x).expand(-1, 3, -1, -1)  # as bytes, like the pictures it is compared with

@@ -126,6 +126,36 @@ def test_a_whole_round_of_points():
     assert results["frechet_distance_real"] < 0.1 < results["frechet_distance"]
 
 
+def test_a_whole_round_of_your_own_pictures(tmp_path, capsys):
+    """Without classes there is no Fréchet distance, and nobody prints one."""
+    (tmp_path / "photos").mkdir()
+    for i in range(40):
+        Image.new("RGB", (9, 8), (i, 2 * i, 255)).save(tmp_path / "photos" / f"{i}.png")
+    options = "--steps 3 --batch 4 --lr 0.001 --width 8 --flips --seed 2"
+    assert run(f"train --data photos --size 8 {options}") == 0
+    said = capsys.readouterr().out
+    for told in (
+        f"image_folder path={tmp_path}/photos, size=8",
+        "3×8×8, and its mirror image",
+        "widths=[8, 16]",
+        "steps=3, batch=4, learning_rate=0.001",
+        "seed=2",
+        "no Fréchet distance, precision or recall",
+        "--inception FILE",
+    ):
+        assert told in said
+    assert "frechet distance" not in said
+    facts = json.loads(Path("runs/photos/run.json").read_text())
+    assert not [name for name in facts["results"] if "frechet" in name]
+    assert settings.from_json(facts["recipe"]).flips
+    code, line = fails("train --data photos --size 16 --resume", capsys)
+    assert code == 1 and "'size': 8" in line and "it can only go on as it began" in line
+    assert run("train --data photos --size 8 --resume") == 0
+    assert run("evaluate runs/photos --n 9") == 0
+    results = json.loads(Path("runs/photos/evaluation.json").read_text())["results"]
+    assert "bits_per_dim" in results and "precision" not in results
+
+
 def test_a_run_shows_as_many_as_fit_its_picture(monkeypatch):
     counts, walk = [], recipes.walk
     monkeypatch.setattr(recipes, "walk", lambda m, n, *rest: counts.append(n) or walk(m, n, *rest))
@@ -234,6 +264,23 @@ def test_ctrl_c_outside_a_step_names_the_checkpoint_too(monkeypatch, capsys):
     assert {file.name for file in Path("runs/digits").iterdir()} == LEFT - {"run.json"}
 
 
+def test_ctrl_c_while_measuring_keeps_what_is_measured(trained, monkeypatch, capsys):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluation, "nearest", interrupted)
+    monkeypatch.setattr(evaluation, "precision_recall", lambda *args: (1, 1))
+    code, said = fails("evaluate runs/digits", capsys)
+    assert code == 130
+    assert "evaluation.json holds what was measured until then; all of it: ddpm evaluate" in said
+    results = json.loads((trained / "evaluation.json").read_text())["results"]
+    assert results.keys() >= {"frechet_distance", "recall"} and "bits_per_dim" not in results
+    (trained / "evaluation.json").unlink()
+    monkeypatch.setattr(measuring, "draw", interrupted)
+    code, said = fails("evaluate runs/digits", capsys)
+    assert code == 130 and "nothing was measured" in said
+
+
 def test_ctrl_c_before_anything_was_saved(monkeypatch, capsys):
     _stop_at(2, monkeypatch)
     code, said = fails("train", capsys)
@@ -260,7 +307,10 @@ def test_a_finished_run_is_not_overwritten(trained, capsys):
     assert (trained / runs.CHECKPOINT).read_bytes() == before
 
 
-@pytest.mark.parametrize("options", ["ring", "--steps 13", "--seed 1"])
+@pytest.mark.parametrize(
+    "options",
+    ["ring", "--steps 13", "--seed 1", "--batch 9", "--lr 1", "--width 5", "--flips", "--data ."],
+)
 def test_a_run_goes_on_as_it_began(options, trained, capsys):
     code, said = fails(f"train {options} --resume --out {trained}", capsys)
     assert code == 1
@@ -268,7 +318,8 @@ def test_a_run_goes_on_as_it_began(options, trained, capsys):
 
 
 def test_resuming_with_the_same_options_is_welcome(trained):
-    assert run(f"train digits --steps 12 --seed 0 --resume --out {trained}") == 0
+    options = "--steps 12 --seed 0 --batch 8 --lr 0.01 --width 4 --no-flips"
+    assert run(f"train digits {options} --resume --out {trained}") == 0
 
 
 @pytest.mark.parametrize(
@@ -281,6 +332,10 @@ def test_resuming_with_the_same_options_is_welcome(trained):
         "train --steps many",
         "train --seed -1",
         "train --color red",
+        "train --lr 0",
+        "train --lr inf",
+        "train digits --data photos",
+        "train --size 0",
         "sample",
         "sample runs/digits --sampler euler",
         "sample runs/digits --out grid.jpg",
@@ -302,6 +357,9 @@ def test_misuse_is_one_line_and_two(command, capsys):
         ("train --resume", "runs/digits holds no checkpoint.safetensors"),
         ("train --device toaster", "toaster"),
         ("train --out /dev/null/run", "/dev/null"),
+        ("train --data photos --size 33", "take 32 or 36"),
+        ("train --data nowhere", "image_folder reads a folder of pictures"),
+        ("train ring --flips", "flips are for pictures"),
         ("data nowhere", "nothing to download is named 'nowhere', only: mnist"),
     ],
 )
