@@ -118,7 +118,8 @@ def algorithm_2(network, x_T, randn):
     """x_0 from noise: (B, C, H, W) -> (B, C, H, W)"""
     x_t = x_T
     for t in range(T, 0, -1):
-        eps_hat = network(x_t, torch.full((len(x_t),), t))  # line 1
+        when = torch.full((len(x_t),), t, device=x_t.device)
+        eps_hat = network(x_t, when)  # line 1
         x_0_hat = ((x_t - s[t] * eps_hat) / a[t]).clamp(-1, 1)  # 2
         eps_hat = (x_t - a[t] * x_0_hat) / s[t]  # line 3
         z = randn(x_t.shape).to(x_t) if t > 1 else 0  # line 4
@@ -170,8 +171,9 @@ def right(x_t, t, u, eps_hat, z, *, scale=None, std=None):
 def walk_by(line, network, x_t, times, randn):
     """Like algorithm_2, with another line in place of 2 to 5."""
     for t, u in pairwise(times):
-        eps_hat = network(x_t, torch.full((len(x_t),), t))
-        x_t = line(x_t, t, u, eps_hat, randn(x_t.shape).to(x_t))
+        when = torch.full((len(x_t),), t, device=x_t.device)
+        z = diffusion.noise_for(randn, x_t)
+        x_t = line(x_t, t, u, network(x_t, when), z)
     return x_t
 
 
@@ -281,12 +283,12 @@ claim(
 )
 
 for t in (990, 700, 300, 20):
-    x_t = walk[T - t].double().cpu()
+    x_t = walk[T - t].cpu().double()
     with torch.no_grad():
         eps_hat = model.network(
             walk[T - t], torch.full((16,), t, device=device)
         )
-    eps_hat = eps_hat.double().cpu()
+    eps_hat = eps_hat.cpu().double()
     x_0_hat = (x_t - s[t] * eps_hat) / a[t]
     clipped, with_it = pair(x_t, t, eps_hat)
     root = alpha[t].sqrt()
@@ -1164,19 +1166,20 @@ def ragged(t, u):
 @torch.no_grad()
 def upward(x_t):
     """The loop that runs from 1 to T."""
-    z = fresh(14)
+    randn = fresh(14)
     for u, t in pairwise(strided(T, 50)[::-1]):
         eps_hat = model.network(
             x_t, torch.full((len(x_t),), t, device=device)
         )
-        x_t = right(x_t, t, u, eps_hat, z(x_t.shape).to(x_t))
+        z = diffusion.noise_for(randn, x_t)
+        x_t = right(x_t, t, u, eps_hat, z)
     return x_t
 
 
 def by(line, steps=100):
     return walk_by(
         line,
-        lambda x, t: model.network(x, t.to(device)),
+        model.network,
         noise(24, 15),
         strided(T, steps),
         fresh(14),
