@@ -9,3 +9,11 @@ const makeFocusable = () => {
 addEventListener("load", () => document.fonts.ready.then(makeFocusable));
 addEventListener("resize", makeFocusable);
 addEventListener("click", () => requestAnimationFrame(makeFocusable)); // it may have unfolded some
+
+// The search quotes pages as text, where a formula would stand twice, once for screen readers. What
+// is a link to a heading it leaves out: so the other one becomes such a link, for it alone.
+addEventListener("DOMContentLoaded", () => {
+  const { htmlToText } = Search;
+  Search.htmlToText = (html, anchor) =>
+    htmlToText(html.replaceAll('class="katex-html"', 'class="headerlink"'), anchor);
+});
