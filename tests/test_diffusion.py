@@ -332,6 +332,7 @@ bad_pictures: list[tuple[Any, type[Exception], str]] = [
     (torch.zeros(0, 1, 4, 4), ValueError, "at least one"),
     (torch.full((4, 1, 4, 4), math.nan), ValueError, "finite"),
     (torch.full((4, 1, 4, 4), math.inf), ValueError, "finite"),
+    (torch.ones(4, 1, 4, 4).index_fill(0, torch.tensor(2), -math.inf), ValueError, "got 16 values"),
 ]
 takers: list[Callable[[Any, Any], Any]] = [
     lambda x, t: add_noise(linear(), x, t, x),
