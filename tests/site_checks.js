@@ -70,11 +70,12 @@
 
   // The theme lets the box around the article scroll, which would hide a page that is too wide.
   function beyondTheEdge() {
-    const scrolls = (node) => node.scrollWidth > node.clientWidth + 1;
+    const HANGING = 2; // pixels that nobody sees: KaTeX ends each index by that much beyond its box
+    const scrolls = (node) => node.scrollWidth > node.clientWidth + HANGING;
     let box = all("h1").at(-1) ?? document.body; // before it, there is one for the printer
     while (box && !scrolls(box)) box = box.parentElement;
     if (!box) return [];
-    const edge = box.getBoundingClientRect().left + box.clientLeft + box.clientWidth + 1;
+    const edge = box.getBoundingClientRect().left + box.clientLeft + box.clientWidth + HANGING;
     const contained = (node) => {
       for (let inner = node.parentElement; inner !== box; inner = inner.parentElement) {
         if (getComputedStyle(inner).overflowX !== "visible") return true;

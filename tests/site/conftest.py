@@ -60,7 +60,7 @@ def new_page(browser) -> Iterator[Callable]:
 
     def new_page(width: int = 1280, height: int = 900, **options):
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)  # only a failure waits for so long
         contexts.append(context)
         page = context.new_page()
         page.on("request", request)

@@ -86,15 +86,20 @@ def offers_its_notebook(page, name):
     nbformat.read(download.value.path(), as_version=4)
 
 
+# Each result gets its excerpt from its page, after all have been counted.
+ALL_EXCERPTS = """() =>
+  document.querySelector("#search-results .search-summary")?.textContent.includes("found") &&
+  [...document.querySelectorAll("#search-results ul.search > li")].every((x) => x.children[1])"""
+
+
 def is_found_by_the_search(page, name):
     title = page.locator("article h1").inner_text()
     page.keyboard.press("Control+k")
     page.locator("dialog input[type=search]").fill(max(title.split(), key=len))
     page.keyboard.press("Enter")
-    result = page.locator(f"#search-results a[href*='{name}']").first
-    result.wait_for()
-    page.wait_for_load_state("networkidle")  # each excerpt is read from its page: let them come
-    result.click()
+    page.wait_for_url("**/search.html?*")
+    page.wait_for_function(ALL_EXCERPTS)
+    page.locator(f"#search-results a[href*='{name}']").first.click()
     page.wait_for_url(f"**/{name}*", wait_until="commit")
 
 

@@ -5,6 +5,7 @@ import gzip
 import random
 
 import pytest
+from bare_page import document, misfits, problems_on_screens
 from site_checks import (
     broken_links,
     content_problems,
@@ -224,3 +225,27 @@ def test_every_file_is_found_but_redirects_are_no_pages(tmp_path):
     assert documents(tmp_path) == ["deep/er/page.html", "index.html", "page.html"]
     assert pages(tmp_path) == ["deep/er/page.html", "page.html"]
     assert broken_links(tmp_path, "index.html")[0].startswith("no such file: <meta")
+
+
+def test_what_does_not_fit_in_an_explorable_is_seen(new_page):
+    """Too small, beyond the edge of the stage or of the page, on a phone only, pale in the dark."""
+    page = new_page()
+    stage = """<style>button { width: 60px; height: 60px } .wide { width: 350px; height: 60px }
+    [data-theme="dark"] .pale { color: #404040 }</style>
+    <p class="pale">words</p><div class="ex-stage">%s</div>"""
+    page.set_content(document(stage % "<button>Fits</button>"))
+    [pale] = problems_on_screens(page)
+    assert pale.startswith("dark: axe color-contrast") and "words" in pale
+    page.set_content(
+        document(
+            stage % '<button class="wide">Wide</button><button style="width: 43px">Small</button>'
+        )
+    )
+    assert misfits(page) == [
+        "1280 px: too small to touch: button.null Small",
+        "360 px: beyond the edge: button.wide Wide",
+        "360 px: too small to touch: button.null Small",
+        "320 px: the page scrolls sideways",
+        "320 px: beyond the edge: button.wide Wide",
+        "320 px: too small to touch: button.null Small",
+    ]
