@@ -1114,7 +1114,7 @@ chance = torch.Generator().manual_seed(1)
     ddim(),
     small.schedule,
     small.denoise,
-    torch.randn(16, 1, 8, 8, generator=chance),
+    torch.randn(16, 1, 8, 8, generator=chance).to(small.device),
     few,
 )
 explorable(

@@ -72,6 +72,9 @@ class GpuTensor(torch.Tensor):
     def tolist(self):
         return self.cpu().tolist()
 
+    def untyped_storage(self):
+        return self.raw.untyped_storage()
+
     def __format__(self, spec):
         return format(self.item(), spec)
 
