@@ -220,10 +220,10 @@ def _stop_at(step: int, monkeypatch) -> None:
     whole = training._follow
     calls = iter(range(1, 100))
 
-    def follow(*args):
+    def follow(*args, **memory):
         if next(calls) == step:
             raise KeyboardInterrupt
-        whole(*args)
+        whole(*args, **memory)
 
     monkeypatch.setattr(training, "_follow", follow)
 
