@@ -269,8 +269,8 @@ def test_the_middle_square_is_kept_and_resized(tmp_path):
     Image.fromarray(wide).save(tmp_path / "wide.png")
     Image.fromarray(wide.T.copy()).save(tmp_path / "tall.png")
     assert (read(tmp_path, "wide.png", 10) == 200).all()
-    small = read(tmp_path, "tall.png", 5)  # whose edges average over a bit of their outside, too
-    assert (small[1:-1] == 200).all() and (small[[0, -1]] > 150).all()
+    small = read(tmp_path, "tall.png", 5)  # the filter reaches over the square's edges a little
+    assert (abs(small[1:-1].astype(int) - 200) <= 5).all() and (small[[0, -1]] > 150).all()
     noise = np.random.default_rng(0).integers(0, 2, (64, 64)).astype(np.uint8) * 255
     Image.fromarray(noise).save(tmp_path / "noise.png")
     assert read(tmp_path, "noise.png", 8).std() < 40  # averaged over the pixels left out
