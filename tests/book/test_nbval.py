@@ -8,7 +8,7 @@ SECOND, REFERENCE = "chapters/05_second.py", "tests/references/05_second.txt"
 def test_it_passes_and_the_book_shows_that_run(book):
     book.edit(SECOND, 'print("t    loss")', "import time\n\nprint(time.time_ns())")
     result = book.nbval()
-    assert result.returncode == 0 and "11 passed" in result.stdout, result.stdout
+    assert result.returncode == 0 and "12 passed" in result.stdout, result.stdout
     (kept,) = _times(book, "_build/executed/*.outputs.json")
     result = book.build()
     assert result.returncode == 0 and "executed" not in result.stdout, result.stdout
