@@ -23,7 +23,7 @@ from ddpm_lib.schedules import Schedule
 from ddpm_lib.settings import Settings
 from ddpm_lib.training import Record, Run
 
-OFTEN = 0.5  # seconds from one look at the loss to the next: to look is to wait for the device
+LOOK_EVERY = 0.5  # seconds: to look at the loss is to wait for the device
 
 
 class System(NamedTuple):
@@ -60,7 +60,7 @@ def with_bar(records: Iterator[Record], name: str, run: Run) -> Iterator[Record]
             if (now := time.perf_counter()) >= tell_at or record.step == steps:
                 told = f"loss {float(total) / count:.4f}, {record.images_per_second:.0f} images/s"
                 bar.set_postfix_str(told, refresh=False)
-                tell_at, total, count = now + OFTEN, 0.0, 0
+                tell_at, total, count = now + LOOK_EVERY, 0.0, 0
             yield record
 
 

@@ -199,7 +199,7 @@ def test_the_losses_by_time_wait_only_when_they_are_read(gpu):
 
 def test_a_monitor_waits_now_and_then(gpu, monkeypatch):
     pytest.importorskip("ipywidgets")
-    monkeypatch.setattr(panels, "OFTEN", 3600)  # its sentence needs the loss, twice a second
+    monkeypatch.setattr(panels, "LOOK_EVERY", 3600)  # its sentence needs the loss, twice a second
     by_time = training.LossesByTime(S.T, torch.device("gpu"))
     _, records = started("gpu", loss=by_time.loss, steps=8)
     with undisturbed(gpu):
@@ -217,7 +217,7 @@ def test_a_sampling_step_waits_for_nothing(gpu, step):
 
 
 def test_a_run_with_its_losses_and_its_bar_waits_now_and_then(gpu, tmp_path, monkeypatch):
-    monkeypatch.setattr(systems, "OFTEN", 3600)
+    monkeypatch.setattr(systems, "LOOK_EVERY", 3600)
     monkeypatch.setattr(runs, "SAVED", 5)
     settings, network = Settings(steps=12, batch=8), Part("unet", {"channels": 1, "widths": [8]})
     recipe = replace(DIGITS, settings=settings, network=network)

@@ -132,8 +132,8 @@ def test_what_is_planted_in_a_cell_is_found(gpu, mistake, why):
 def test_a_chapter_runs_on_an_accelerator(gpu, chapter, monkeypatch, tmp_path):
     monkeypatch.setattr(downloads, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(runs, "SAVED", 5)
-    monkeypatch.setattr(systems, "OFTEN", 3600)  # seconds, and here a step may take one
-    monkeypatch.setattr(panels, "OFTEN", 3600)
+    monkeypatch.setattr(systems, "LOOK_EVERY", 3600)  # seconds, and here a step may take one
+    monkeypatch.setattr(panels, "LOOK_EVERY", 3600)
     monkeypatch.setattr(runs, "once", once)
     monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
     for module in (sampling, systems, panels):

@@ -29,8 +29,8 @@ from ddpm_lib.sampling import ddim, sample, strided
 from ddpm_lib.schedules import Schedule, cosine, linear
 from ddpm_lib.training import BINS, LossesByTime, Record
 
-ACROSS = 8  # pictures in a row
-OFTEN = 0.5  # seconds at least from one sentence of a monitor to the next
+COLUMNS = 8  # pictures in a row
+LOOK_EVERY = 0.5  # seconds at least from one sentence of a monitor to the next
 SHARE = 10  # pauses between its pictures, in times that drawing one takes: it costs a tenth at most
 MOMENTS = 6  # of a training, for the page
 READINGS = 20  # of its losses by time
@@ -75,7 +75,7 @@ def _samples(model: Model, n: int, *, steps: int, eta: float, seed: int) -> Job:
         return prediction
 
     times = strided(model.schedule.T, steps)
-    stops = {1 + (steps - 1) * k // (ACROSS - 1) for k in range(ACROSS)}
+    stops = {1 + (steps - 1) * k // (COLUMNS - 1) for k in range(COLUMNS)}
     randn = partial(torch.randn, generator=torch.Generator().manual_seed(seed))
     x_T = randn((n, *model.recipe.shape)).to(model.device)
     way: list[Tensor] = []
@@ -95,8 +95,8 @@ def _sheet(x: Tensor, way: Sequence[Tensor], sentence: str) -> Drawing:
     pixels, _ = plotting.to_pixels(torch.cat([x, *way]))
     n, W = len(x), pixels.shape[2]
     gap = max(1, W // 14)
-    above = plotting.montage(pixels[:n], ACROSS, gap)[gap:]
-    sheet = np.concatenate([above, plotting.montage(pixels[n:], ACROSS, W // 2)])
+    above = plotting.montage(pixels[:n], COLUMNS, gap)[gap:]
+    sheet = np.concatenate([above, plotting.montage(pixels[n:], COLUMNS, W // 2)])
     zoom = max(1, 900 // sheet.shape[1])
     sheet = sheet.repeat(zoom, 0).repeat(zoom, 1)
     return Drawing(iio.imwrite("<bytes>", sheet.squeeze(), extension=".png"), sentence)
@@ -216,7 +216,7 @@ def monitor(
                 history.by_time.append((record.step, by_time.read()))
             if (now := time.perf_counter()) >= tell_at:
                 tell(record)
-                tell_at = now + OFTEN
+                tell_at = now + LOOK_EVERY
                 if now >= draw_at:
                     draw()
                     end = time.perf_counter()

@@ -93,7 +93,7 @@ def pixels(html):
 
 def sheet(x, zoom=12):
     """The rows of samples in a panel's picture."""
-    shown = plotting.montage(plotting.to_pixels(x)[0], panels.ACROSS, 1)[1:, :, 0]
+    shown = plotting.montage(plotting.to_pixels(x)[0], panels.COLUMNS, 1)[1:, :, 0]
     return shown.repeat(zoom, 0).repeat(zoom, 1)
 
 
@@ -450,7 +450,7 @@ def test_no_step_waits_for_the_device(shown, time):
     for _ in range(98):
         next(watching)
     assert len(Watched.looks) == 1
-    time.now += panels.OFTEN
+    time.now += panels.LOOK_EVERY
     next(watching)
     assert len(Watched.looks) == 2
 
