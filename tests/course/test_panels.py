@@ -323,10 +323,12 @@ def test_an_error_is_told_in_the_panel(panel, denoise, monkeypatch):
 
 
 def test_a_picture_that_cannot_be_drawn_is_told_too(panel, monkeypatch):
-    nan = Prediction(torch.full((3, 1, 8, 8), torch.nan), torch.zeros(3, 1, 8, 8))
-    monkeypatch.setattr(Denoiser, "__call__", lambda self, x_t, t: nan)
+    def fail(*args):
+        raise ValueError("no pixels")
+
+    monkeypatch.setattr(plotting, "montage", fail)
     control(panel, "steps").value = 1
-    assert words(panel) == "This does not work: 256 of 256 values are NaN (ValueError)"
+    assert words(panel) == "This does not work: no pixels (ValueError)"
 
 
 def test_points_are_refused(model):
