@@ -37,11 +37,16 @@ class Backend(registration._DummyBackendModule):
     def set_rng_state(self, state, device=0):
         self.chance.set_state(state)
 
+    def get_amp_supported_dtype(self):
+        return [torch.bfloat16]
+
 
 BACKEND = Backend()
 GENERATORS = WeakValueDictionary()  # the device's, by address: operations get other Python objects
 torch.ones((), requires_grad=True).backward()  # starts autograd's threads, while no device has one
 registration._setup_privateuseone_for_python_backend("gpu", BACKEND)
+AUTOCAST = torch.library.Library("_", "IMPL")  # it changes nothing here
+AUTOCAST.fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")
 
 
 class Generator(torch.Generator):

@@ -191,7 +191,7 @@ def test_a_training_waits_for_nothing_and_gives_the_weights_of_the_cpu(gpu):
 
 def test_the_losses_by_time_wait_only_when_they_are_read(gpu):
     by_time = training.LossesByTime(S.T, torch.device("gpu"))
-    _, records = started("gpu", loss=by_time.loss, accumulate=2)
+    _, records = started("gpu", loss=by_time.loss, accumulate=2, bfloat16=True)
     with undisturbed(gpu):
         list(records)
     assert any(loss is not None for loss in by_time.read())
