@@ -722,7 +722,7 @@ print(f"v = {x_0.var():.3f}: v SNR is last above 1 at t = {last}")
 # %% [markdown]
 # With this schedule the SNR falls below 1 at $t = 260$, after about a quarter of the steps, and for the variance of our pixels noise takes the lead even earlier, at $t = 208$. Does that mean that you can no longer read a digit then? Hide the digit in the figure below, start at $t = 1000$, move left, and answer with one of the ten small pictures as soon as you can.
 
-# %% tags=["figure"] mystnb={"image": {"alt": "Three digits, a 0, a 3 and a 7, at seven times from t = 0 to t = 1000. They fade into noise between t = 200 and t = 600."}, "figure": {"name": "fig-forward", "caption": "The jump in pictures. The noise stays the same while you move $t$: each picture is right by itself, but the sequence is no path of the process. Where the two curves cross, $\\mathrm{SNR} = 1$."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "Three digits, a 0, a 3 and a 7, at seven times from t = 0 to t = 1000. They fade into noise between t = 200 and t = 600."}, "figure": {"name": "fig-forward", "caption": "The jump in pictures. The noise stays the same while you move $t$: each picture is right alone, but the sequence is no path of the process. Where the two curves cross, $\\mathrm{SNR} = 1$."}}
 from ddpm_lib.course.explore import explorable
 
 first = digits().pixels[:10]  # they happen to be 0 to 9, in order
