@@ -3,16 +3,24 @@
 import re
 
 SECOND, REFERENCE = "chapters/05_second.py", "tests/references/05_second.txt"
+IN_PIECES = """\
+import time
+
+print(time.time_ns(), end="", flush=True)
+time.sleep(0.5)
+print("\\nin two pieces")"""
 
 
 def test_it_passes_and_the_book_shows_that_run(book):
-    book.edit(SECOND, 'print("t    loss")', "import time\n\nprint(time.time_ns())")
+    book.edit(SECOND, 'print("t    loss")', IN_PIECES)
     result = book.nbval()
     assert result.returncode == 0 and "12 passed" in result.stdout, result.stdout
     (kept,) = _times(book, "_build/executed/*.outputs.json")
     result = book.build()
     assert result.returncode == 0 and "executed" not in result.stdout, result.stdout
     assert _times(book, "_build/html/chapters/05_second.html") == {kept}
+    page = (book.folder / "_build/html/chapters/05_second.html").read_text("utf-8")
+    assert f"{kept}\nin two pieces\n" in page
     # The page follows a later run of the same code too.
     assert book.nbval(SECOND).returncode == 0
     (later,) = _times(book, "_build/executed/*.outputs.json")

@@ -123,6 +123,7 @@ def running(text: str) -> Iterator[Run]:
             resources={"metadata": {"path": folder}},
             extra_arguments=["--IPKernelApp.log_level=ERROR"],  # a local socket is not encrypted
             record_timing=False,
+            coalesce_streams=True,  # what is printed comes in pieces that differ from run to run
         )
         with client.setup_kernel(env=os.environ | ENVIRONMENT):
             run = Run(text, cells, lines, client, Path(folder), time.perf_counter())
