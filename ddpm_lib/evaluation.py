@@ -67,11 +67,14 @@ def train_classifier(
             f"labels are one int64 for each of the {len(x)} pictures, got {labels.dtype} of shape "
             f"{tuple(labels.shape)}"
         )
+    from tqdm import tqdm
+
     with cpu_seed(seed):
         network = Classifier(x.shape[1], int(labels.max()) + 1).to(x.device)
         optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
         decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1, 0.01, steps)
-        for which in torch.randint(len(x), (steps, batch)).to(x.device):
+        batches = torch.randint(len(x), (steps, batch)).to(x.device)
+        for which in tqdm(batches, "classifier", unit="step"):
             loss = cross_entropy(network(x[which]), labels[which])
             optimizer.zero_grad()
             loss.backward()
