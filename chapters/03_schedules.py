@@ -637,7 +637,7 @@ claim(
     want=left_share(end),
     rejects={
         "the weights of the data": weights[0],
-        "$ᾱ_T$ in the place of its root": left_share(end**2),
+        "$ᾱ_T$ in place of its root": left_share(end**2),
         "half and half, as the start is": 0.5,
     },
 )

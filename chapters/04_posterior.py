@@ -803,7 +803,7 @@ claim(
     },
 )
 
-# %% tags=["figure"] mystnb={"image": {"alt": "The picture from the beginning, gray walks and thirty vermillion walks through the gate, now with a shaded lens between the start at 0.8 and the gate at t = 300, minus 0.6. The lens is closed at both ends and about plus and minus 0.9 wide where it is widest. A solid line runs down its middle. Nearly all vermillion paths stay within the lens."}, "figure": {"name": "fig-lens", "caption": "The first figure again, with the mean of {eq}`eq:posterior-leap` for $t = 300$ and every $u$ (line), and two standard deviations on either side (shaded). No path was used to draw the lens. It is closed at both ends, where nothing is left to know."}}
+# %% tags=["figure"] mystnb={"image": {"alt": "The picture from the beginning, gray walks and thirty vermillion walks through the gate, now with a shaded lens between the start at 0.8 and the gate at t = 300, minus 0.6. The lens is closed at both ends and plus and minus 0.95 wide where it is widest. A solid line runs down its middle. Nearly all vermillion paths stay within the lens."}, "figure": {"name": "fig-lens", "caption": "The first figure again, with the mean of {eq}`eq:posterior-leap` for $t = 300$ and every $u$ (line), and two standard deviations on either side (shaded). No path was used to draw the lens. It is closed at both ends, where nothing is left to know."}}
 ends = [look_back(0.8, -0.6, 300, u) for u in range(0, 300, 4)]
 center = torch.stack([mu for mu, _ in ends] + [torch.tensor(-0.6)])
 spread = torch.stack([v for _, v in ends] + [torch.tensor(0.0)]).sqrt()

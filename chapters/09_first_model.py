@@ -312,7 +312,7 @@ for first in (0, 100, 1000, 2900):
 # %% [markdown]
 # ## Is my loss right?
 #
-# The loss falls from 1 to about 0.21, ever more slowly, and that is all that most people ever see of a training. Is 0.21 good? By itself the number means nothing. Part of $\epsilon$ cannot be known from $x_t$, and chapter 8 computed how large that part is: it is the *floor*, the loss of the best denoiser $\epsilon^*(x_t, t) = \mathbb E[\epsilon \mid x_t]$. Write $\hat\epsilon$ for the network's answer. Chapter 8 split the loss of any answer in one coordinate, {eq}`eq:loss-floor`; sum it over the coordinates:
+# The loss falls from 1 to about 0.21, ever more slowly, and that is all that most people ever see of a training. Is 0.21 good? Alone the number means nothing. Part of $\epsilon$ cannot be known from $x_t$, and chapter 8 computed how large that part is: it is the *floor*, the loss of the best denoiser $\epsilon^*(x_t, t) = \mathbb E[\epsilon \mid x_t]$. Write $\hat\epsilon$ for the network's answer. Chapter 8 split the loss of any answer in one coordinate, {eq}`eq:loss-floor`; sum it over the coordinates:
 #
 # $$
 # \underbrace{\mathbb E\lVert\epsilon - \hat\epsilon\rVert^2}_{\text{loss}} = \underbrace{\mathbb E\lVert\epsilon - \epsilon^*\rVert^2}_{\text{floor}} + \underbrace{\mathbb E\lVert\epsilon^* - \hat\epsilon\rVert^2}_{\text{own error}} .
@@ -574,7 +574,7 @@ claim(
         "noise in the last step": wrong_way(
             lambda x, t, e, z: right_mean(x, t, e) + beta[t].sqrt() * z
         ),
-        "the variance in the place of its root": wrong_way(
+        "the variance in place of its root": wrong_way(
             lambda x, t, e, z: right_mean(x, t, e) + beta_tilde[t] * z
         ),
         "the network told $t − 1$": wrong_way(

@@ -352,7 +352,7 @@ claim(
         "one kernel for all input channels": [
             multiplications(*layer) / layer[0] for layer in layers
         ],
-        "$k$ in the place of its square": [
+        "$k$ in place of its square": [
             multiplications(*layer) / layer[3] for layer in layers
         ],
     },
@@ -988,7 +988,7 @@ claim(
     rejects={
         "2, as for ReLU": torch.full((3,), 2 * moment.item()),
         "all 16 taps of the transposed": torch.tensor([1, 1, 1 / 4]),
-        "$k$ in the place of its square": torch.tensor([3.0, 4.0, 2.0]),
+        "$k$ in place of its square": torch.tensor([3.0, 4.0, 2.0]),
         "PyTorch's own draw, $1 / 3n$": moment.item()
         / torch.tensor([3, 3, 12]),
     },

@@ -569,7 +569,7 @@ with torch.no_grad():
                 shortcut="normalized"
             ),
             "norm after scale and shift": other(after=True),
-            "$γ$ in the place of $1 + γ$": other(one=0.0),
+            "$γ$ in place of $1 + γ$": other(one=0.0),
             "no second SiLU": other(activate=False),
         },
         atol=1e-10,
@@ -983,7 +983,7 @@ claim(
         "without the matrices": torch.tensor(
             [2 * n**2 * C, 9 * n * C**2]
         ),
-        "the side in the place of the area": torch.tensor(
+        "the side in place of the area": torch.tensor(
             [4 * side * C**2 + 2 * side**2 * C, 9 * side * C**2]
         ),
     },
@@ -1178,7 +1178,7 @@ claim(
     want=torch.tensor([abar * v, abar * v + 1 - abar]),
     rejects={
         "data of variance 1": torch.tensor([abar, 1.0]),
-        "$a$ in the place of its square": torch.tensor(
+        "$a$ in place of its square": torch.tensor(
             [abar**0.5 * v, abar**0.5 * v + (1 - abar) ** 0.5]
         ),
         "the noise shared as well": (abar * v + 1 - abar)

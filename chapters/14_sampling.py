@@ -208,7 +208,7 @@ claim(
     rejects={
         name: walk_by(line, stub, start, every, fresh(5))
         for name, line in {
-            "$σ²$ in the place of $σ$": partial(right, std=beta_tilde),
+            "$σ²$ in place of $σ$": partial(right, std=beta_tilde),
             "line 3 forgotten": no_third_line,
             "$x_t$ clipped in every step": lambda *known: right(
                 *known
@@ -312,7 +312,7 @@ for t in (990, 700, 300, 20):
         rejects={
             "$ϵ̂$ kept": eps_hat,
             "the other sign": eps_hat - a[t] / s[t] * off,
-            "$s/a$ in the place of $a/s$": eps_hat + s[t] / a[t] * off,
+            "$s/a$ in place of $a/s$": eps_hat + s[t] / a[t] * off,
         },
         atol=1e-9,
     )

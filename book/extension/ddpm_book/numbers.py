@@ -1,4 +1,4 @@
-"""What the site shows in the place of a role, as text: for the notebooks."""
+"""What the site shows in place of a role, as text: for the notebooks."""
 
 from functools import cache
 
